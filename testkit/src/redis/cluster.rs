@@ -1,0 +1,299 @@
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use super::{client::command, node};
+use crate::{
+    KitError, Server, eventually,
+    lease::{Port, StartSlot},
+    proxy::Proxy,
+    workspace::Workspace,
+};
+
+const SLOTS: u32 = 16_384;
+const PRIMARIES: usize = 3;
+/// For six nodes to know each other on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Three primaries that share the slots, each with one replica.
+///
+/// A node that does not answer for one second counts as down, and its replica takes over.
+#[derive(Debug)]
+pub struct Cluster {
+    nodes: Vec<Server>,
+}
+
+impl Cluster {
+    /// Starts six nodes and waits until each knows that all slots are served and replicated.
+    ///
+    /// # Errors
+    ///
+    /// When `redis-server` is not installed, does not start, or the nodes do not find each other.
+    pub async fn start() -> Result<Self, KitError> {
+        let _slot = StartSlot::take().await?;
+        let workspace = Arc::new(Workspace::new()?);
+        let mut nodes = Vec::new();
+        for _ in 0..2 * PRIMARIES {
+            nodes.push(Self::node(&workspace)?);
+        }
+        for node in &mut nodes {
+            node.launch()?;
+        }
+        for node in &mut nodes {
+            node.ready().await?;
+        }
+        let cluster = Self { nodes };
+        cluster.form().await?;
+        Ok(cluster)
+    }
+
+    fn node(workspace: &Arc<Workspace>) -> Result<Server, KitError> {
+        let port = Port::free()?;
+        // The bus listens on the port plus 10,000 unless told; the lease covers that one too.
+        debug_assert_eq!(port.bus(), port.number() + 10_000);
+        let settings = "cluster-enabled yes\n\
+                        cluster-config-file nodes.conf\n\
+                        cluster-node-timeout 1000\n\
+                        cluster-replica-validity-factor 0\n";
+        node::node(workspace, port, settings)
+    }
+
+    /// Makes one Cluster of six nodes that do not know each other.
+    async fn form(&self) -> Result<(), KitError> {
+        let addrs = self.addrs();
+        for (index, addr) in addrs.iter().enumerate() {
+            let epoch = (index + 1).to_string();
+            command(*addr, &["CLUSTER", "SET-CONFIG-EPOCH", &epoch]).await?;
+        }
+        for (index, addr) in addrs[..PRIMARIES].iter().enumerate() {
+            let slots: Vec<_> = share(index).map(|slot| slot.to_string()).collect();
+            let mut args = vec!["CLUSTER", "ADDSLOTS"];
+            args.extend(slots.iter().map(String::as_str));
+            command(*addr, &args).await?;
+        }
+        for addr in &addrs[1..] {
+            let port = addr.port().to_string();
+            command(addrs[0], &["CLUSTER", "MEET", "127.0.0.1", &port]).await?;
+        }
+        for addr in &addrs {
+            knows_everybody(*addr, addrs.len()).await?;
+        }
+        for (primary, replica) in addrs[..PRIMARIES].iter().zip(&addrs[PRIMARIES..]) {
+            let id = command(*primary, &["CLUSTER", "MYID"]).await?.to_string();
+            command(*replica, &["CLUSTER", "REPLICATE", &id]).await?;
+        }
+        self.healthy().await
+    }
+
+    /// Waits until every running node serves all slots and every replica is in sync.
+    ///
+    /// # Errors
+    ///
+    /// When that does not happen within a minute.
+    pub async fn healthy(&self) -> Result<(), KitError> {
+        for node in self.nodes.iter().filter(|node| node.pid().is_some()) {
+            eventually(PATIENCE, || serves(node.addr()))
+                .await
+                .map_err(|late| late.while_waiting_for("a healthy cluster"))?;
+        }
+        Ok(())
+    }
+
+    /// Where the nodes listen, the first primaries first; their roles change.
+    #[must_use]
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.nodes.iter().map(Server::addr).collect()
+    }
+
+    /// The URL of each node.
+    #[must_use]
+    pub fn urls(&self) -> Vec<String> {
+        let urls = self.nodes.iter().map(|node| format!("redis://{}/", node.addr()));
+        urls.collect()
+    }
+
+    /// All six nodes.
+    pub fn nodes(&mut self) -> &mut [Server] {
+        &mut self.nodes
+    }
+
+    /// The slot that a key lives in.
+    ///
+    /// # Errors
+    ///
+    /// When no node answers.
+    pub async fn slot_of(&self, key: &str) -> Result<u16, KitError> {
+        let reply = command(self.anybody()?, &["CLUSTER", "KEYSLOT", key]).await?;
+        let slot = reply.to_string().parse();
+        slot.map_err(|_| KitError::answer("the cluster", reply))
+    }
+
+    /// The node that serves `slot`, in the words of the first running node.
+    ///
+    /// # Errors
+    ///
+    /// When no node answers or none serves the slot.
+    pub async fn primary_of(&self, slot: u16) -> Result<SocketAddr, KitError> {
+        let table = command(self.anybody()?, &["CLUSTER", "NODES"]).await?;
+        owner(&table.to_string(), slot).ok_or_else(|| KitError::answer("the cluster", table))
+    }
+
+    /// Waits until another node than `old` serves `slot`.
+    ///
+    /// # Errors
+    ///
+    /// When that does not happen within `deadline`.
+    pub async fn primary_after(
+        &self,
+        slot: u16,
+        old: SocketAddr,
+        deadline: Duration,
+    ) -> Result<SocketAddr, KitError> {
+        eventually(deadline, || async {
+            let new = self.primary_of(slot).await?;
+            let info = command(new, &["CLUSTER", "INFO"]).await?;
+            if new != old && info.field("cluster_state") == Some("ok") {
+                Ok(new)
+            } else {
+                Err(KitError::answer(new, info))
+            }
+        })
+        .await
+        .map_err(|late| late.while_waiting_for(format!("a new primary of slot {slot}")))
+    }
+
+    /// Kills the node that serves `slot` (SIGKILL) and returns where it was.
+    ///
+    /// # Errors
+    ///
+    /// When no node answers or none serves the slot.
+    pub async fn kill(&mut self, slot: u16) -> Result<SocketAddr, KitError> {
+        let primary = self.primary_of(slot).await?;
+        self.node_at(primary)?.kill().await?;
+        Ok(primary)
+    }
+
+    /// Stops the node that serves `slot` (SIGSTOP) and returns where it is.
+    ///
+    /// # Errors
+    ///
+    /// When no node answers or none serves the slot.
+    pub async fn pause(&mut self, slot: u16) -> Result<SocketAddr, KitError> {
+        let primary = self.primary_of(slot).await?;
+        self.node_at(primary)?.pause()?;
+        Ok(primary)
+    }
+
+    /// Lets every paused node go on (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// Never, as it stands: killed nodes are left out.
+    pub fn resume(&self) -> Result<(), KitError> {
+        let mut running = self.nodes.iter().filter(|node| node.pid().is_some());
+        running.try_for_each(Server::resume)
+    }
+
+    /// Starts every killed node again, on its port, and waits until the Cluster is healthy.
+    ///
+    /// # Errors
+    ///
+    /// When one does not start, or the Cluster does not heal.
+    pub async fn restart(&mut self) -> Result<(), KitError> {
+        let killed = self.nodes.iter_mut().filter(|node| node.pid().is_none());
+        for node in killed {
+            node.start().await?;
+        }
+        self.healthy().await
+    }
+
+    /// A proxy in front of the first node: a seed for clients, who learn the nodes' own addresses from it.
+    ///
+    /// # Errors
+    ///
+    /// When no port is free.
+    pub async fn proxy(&self) -> Result<Proxy, KitError> {
+        self.nodes[0].proxy().await
+    }
+
+    fn anybody(&self) -> Result<SocketAddr, KitError> {
+        let mut nodes = self.nodes.iter();
+        nodes
+            .find(|node| node.pid().is_some())
+            .map(Server::addr)
+            .ok_or_else(|| KitError::answer("the cluster", "every node was killed"))
+    }
+
+    fn node_at(&mut self, addr: SocketAddr) -> Result<&mut Server, KitError> {
+        let mut nodes = self.nodes.iter_mut();
+        nodes
+            .find(|node| node.addr() == addr)
+            .ok_or_else(|| KitError::answer(addr, "no node listens there"))
+    }
+}
+
+/// The slots of the primary with this index.
+fn share(index: usize) -> std::ops::Range<u32> {
+    let primaries = PRIMARIES as u32;
+    let index = index as u32;
+    SLOTS * index / primaries..SLOTS * (index + 1) / primaries
+}
+
+async fn knows_everybody(node: SocketAddr, count: usize) -> Result<(), KitError> {
+    eventually(PATIENCE, || async {
+        let table = command(node, &["CLUSTER", "NODES"]).await?;
+        let text = table.to_string();
+        let met = text.lines().filter(|line| !line.contains("handshake"));
+        if met.count() == count { Ok(()) } else { Err(KitError::answer(node, table)) }
+    })
+    .await
+    .map_err(|late| late.while_waiting_for("nodes that know each other"))
+}
+
+/// One look at whether a node serves all slots and, as a replica, is in sync.
+async fn serves(node: SocketAddr) -> Result<(), KitError> {
+    let info = command(node, &["CLUSTER", "INFO"]).await?;
+    let all = SLOTS.to_string();
+    if info.field("cluster_state") != Some("ok") || info.field("cluster_slots_ok") != Some(&all) {
+        return Err(KitError::answer(node, info));
+    }
+    let info = command(node, &["INFO", "replication"]).await?;
+    let well = match info.field("role") {
+        Some("master") => info.field("connected_slaves") != Some("0"),
+        _ => info.field("master_link_status") == Some("up"),
+    };
+    well.then_some(()).ok_or_else(|| KitError::answer(node, info))
+}
+
+/// The primary of `slot` in a table of CLUSTER NODES.
+fn owner(table: &str, slot: u16) -> Option<SocketAddr> {
+    table.lines().find_map(|line| {
+        // id addr@bus flags primary ping pong epoch link slots..
+        let fields: Vec<_> = line.split(' ').collect();
+        let mut slots = fields.get(8..)?.iter().filter_map(|part| range(part));
+        slots.find(|range| range.contains(&slot))?;
+        fields[1].split('@').next()?.parse().ok()
+    })
+}
+
+fn range(part: &str) -> Option<std::ops::RangeInclusive<u16>> {
+    let (from, to) = part.split_once('-').unwrap_or((part, part));
+    Some(from.parse().ok()?..=to.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_primaries_share_every_slot_once() {
+        let all: Vec<_> = (0..PRIMARIES).flat_map(share).collect();
+        assert_eq!(all, (0..SLOTS).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_owner_of_a_slot_is_read_from_the_table() {
+        let table = "a 127.0.0.1:1@2 master - 0 0 1 connected 0-99 200\n\
+                     b 127.0.0.1:3@4 slave a 0 0 1 connected\n";
+        assert_eq!(owner(table, 200), Some("127.0.0.1:1".parse().unwrap()));
+        assert_eq!(owner(table, 150), None);
+    }
+}

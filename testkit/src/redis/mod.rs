@@ -1,0 +1,19 @@
+//! Redis: single, with Sentinels, and as a Cluster.
+
+mod client;
+mod cluster;
+mod node;
+mod sentinel;
+mod single;
+
+pub use self::{
+    client::{Reply, command},
+    cluster::Cluster,
+    sentinel::Sentinel,
+    single::Single,
+};
+use crate::Tool;
+pub use crate::shared::redis as shared;
+
+/// What the handles of this module run.
+pub(crate) const TOOLS: &[Tool] = &[node::SERVER, node::SENTINEL];

@@ -1,0 +1,275 @@
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{client::command, node};
+use crate::{
+    KitError, Server, eventually,
+    lease::{Port, StartSlot},
+    proxy::Proxy,
+    workspace::Workspace,
+};
+
+/// What the Sentinels call the primary.
+const NAME: &str = "kit";
+/// For a replica to have its first sync, or the Sentinels to agree.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A primary with two replicas, watched by three Sentinels of which two must agree.
+///
+/// A primary that does not answer for one second is replaced. One that comes back later stays a
+/// primary, and takes writes that will be lost, until the Sentinels tell it, about ten seconds after.
+#[derive(Debug)]
+pub struct Sentinel {
+    nodes: [Server; 3],
+    sentinels: [Server; 3],
+}
+
+impl Sentinel {
+    /// Starts all six and waits until the replicas are in sync and the Sentinels know everybody.
+    ///
+    /// # Errors
+    ///
+    /// When `redis-server` or `redis-sentinel` is not installed or does not start.
+    pub async fn start() -> Result<Self, KitError> {
+        let _slot = StartSlot::take().await?;
+        let workspace = Arc::new(Workspace::new()?);
+        let mut nodes = Self::make_nodes(&workspace)?;
+        for server in &mut nodes {
+            server.launch()?;
+        }
+        for server in &mut nodes {
+            server.ready().await?;
+        }
+        // Sentinels that start before the replicas are in sync may refuse to promote them.
+        for replica in &nodes[1..] {
+            in_sync(replica.addr()).await?;
+        }
+        let mut sentinels = Self::make_sentinels(&workspace, &nodes)?;
+        for server in &mut sentinels {
+            server.launch()?;
+        }
+        for server in &mut sentinels {
+            server.ready().await?;
+            agree(server.addr()).await?;
+        }
+        Ok(Self { nodes, sentinels })
+    }
+
+    fn make_nodes(workspace: &Arc<Workspace>) -> Result<[Server; 3], KitError> {
+        let primary = node::node(workspace, Port::free()?, "")?;
+        let follow = format!("replicaof 127.0.0.1 {}\n", primary.addr().port());
+        Ok([
+            primary,
+            node::node(workspace, Port::free()?, &follow)?,
+            node::node(workspace, Port::free()?, &follow)?,
+        ])
+    }
+
+    /// The Sentinels are told of the replicas and of each other, as their own rewritten
+    /// configuration tells them after a restart: finding out takes them ten seconds.
+    fn make_sentinels(
+        workspace: &Arc<Workspace>,
+        nodes: &[Server; 3],
+    ) -> Result<[Server; 3], KitError> {
+        let ports = [Port::free()?, Port::free()?, Port::free()?];
+        let numbers = ports.each_ref().map(Port::number);
+        let id = |number: u16| format!("{number:040x}");
+        let [primary, replicas @ ..] = nodes;
+        let mut shared = format!(
+            "sentinel monitor {NAME} 127.0.0.1 {} 2\n\
+             sentinel down-after-milliseconds {NAME} 1000\n\
+             sentinel failover-timeout {NAME} 5000\n\
+             sentinel parallel-syncs {NAME} 2\n",
+            primary.addr().port()
+        );
+        for replica in replicas {
+            let port = replica.addr().port();
+            shared += &format!("sentinel known-replica {NAME} 127.0.0.1 {port}\n");
+        }
+        let start = |port: Port| {
+            let me = port.number();
+            let mut settings = format!("sentinel myid {}\n{shared}", id(me));
+            for other in numbers.into_iter().filter(|other| *other != me) {
+                settings +=
+                    &format!("sentinel known-sentinel {NAME} 127.0.0.1 {other} {}\n", id(other));
+            }
+            node::sentinel(workspace, port, &settings)
+        };
+        let [first, second, third] = ports;
+        Ok([start(first)?, start(second)?, start(third)?])
+    }
+
+    /// What the Sentinels call the primary.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        NAME
+    }
+
+    /// Where the Sentinels listen.
+    #[must_use]
+    pub fn addrs(&self) -> [SocketAddr; 3] {
+        self.sentinels.each_ref().map(Server::addr)
+    }
+
+    /// The URL of each Sentinel.
+    #[must_use]
+    pub fn urls(&self) -> [String; 3] {
+        self.addrs().map(|addr| format!("redis://{addr}/"))
+    }
+
+    /// The primary and the replicas, in the order in which they were made; their roles change.
+    pub fn nodes(&mut self) -> &mut [Server; 3] {
+        &mut self.nodes
+    }
+
+    /// The Sentinels.
+    pub fn sentinels(&mut self) -> &mut [Server; 3] {
+        &mut self.sentinels
+    }
+
+    /// The primary that the Sentinels name now, reachable or not.
+    ///
+    /// # Errors
+    ///
+    /// When no Sentinel answers.
+    pub async fn primary(&self) -> Result<SocketAddr, KitError> {
+        let mut last = KitError::answer("the Sentinels", "none is left");
+        for sentinel in &self.sentinels {
+            match named_by(sentinel.addr()).await {
+                Ok(primary) => return Ok(primary),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Waits until the Sentinels name another primary than `old`, and it takes writes.
+    ///
+    /// # Errors
+    ///
+    /// When that does not happen within `deadline`.
+    pub async fn primary_after(
+        &self,
+        old: SocketAddr,
+        deadline: Duration,
+    ) -> Result<SocketAddr, KitError> {
+        eventually(deadline, || async {
+            let new = self.primary().await?;
+            let role = command(new, &["ROLE"]).await?;
+            let master = role.list().first().and_then(|role| role.text()) == Some("master");
+            if new != old && master {
+                Ok(new)
+            } else {
+                Err(KitError::answer(new, format!("it is the old primary, or {role}")))
+            }
+        })
+        .await
+        .map_err(|late| late.while_waiting_for("a new primary"))
+    }
+
+    /// Kills the primary (SIGKILL) and returns where it was.
+    ///
+    /// # Errors
+    ///
+    /// When no Sentinel answers.
+    pub async fn kill(&mut self) -> Result<SocketAddr, KitError> {
+        let primary = self.primary().await?;
+        self.node(primary)?.kill().await?;
+        Ok(primary)
+    }
+
+    /// Stops the primary (SIGSTOP) and returns where it is.
+    ///
+    /// # Errors
+    ///
+    /// When no Sentinel answers.
+    pub async fn pause(&mut self) -> Result<SocketAddr, KitError> {
+        let primary = self.primary().await?;
+        self.node(primary)?.pause()?;
+        Ok(primary)
+    }
+
+    /// Lets every paused node go on (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// Never, as it stands: killed nodes are left out.
+    pub fn resume(&self) -> Result<(), KitError> {
+        let mut running = self.nodes.iter().filter(|node| node.pid().is_some());
+        running.try_for_each(Server::resume)
+    }
+
+    /// Starts every killed process again, on its port, and waits until it answers.
+    ///
+    /// # Errors
+    ///
+    /// When one does not start.
+    pub async fn restart(&mut self) -> Result<(), KitError> {
+        let all = self.nodes.iter_mut().chain(&mut self.sentinels);
+        for server in all.filter(|server| server.pid().is_none()) {
+            server.start().await?;
+        }
+        Ok(())
+    }
+
+    /// A proxy in front of the node that is primary now; it does not follow a failover.
+    ///
+    /// # Errors
+    ///
+    /// When no Sentinel answers or no port is free.
+    pub async fn proxy(&self) -> Result<Proxy, KitError> {
+        Proxy::to(self.primary().await?).await
+    }
+
+    /// The node at `addr`.
+    fn node(&mut self, addr: SocketAddr) -> Result<&mut Server, KitError> {
+        let mut nodes = self.nodes.iter_mut();
+        nodes
+            .find(|node| node.addr() == addr)
+            .ok_or_else(|| KitError::answer(addr, "no node listens there"))
+    }
+}
+
+/// The primary, in the words of one Sentinel.
+async fn named_by(sentinel: SocketAddr) -> Result<SocketAddr, KitError> {
+    let reply = command(sentinel, &["SENTINEL", "get-master-addr-by-name", NAME]).await?;
+    parse_addr(reply.list().iter().filter_map(|part| part.text()))
+        .ok_or_else(|| KitError::answer(sentinel, reply))
+}
+
+fn parse_addr<'a>(mut parts: impl Iterator<Item = &'a str>) -> Option<SocketAddr> {
+    let ip: IpAddr = parts.next()?.parse().ok()?;
+    Some((ip, parts.next()?.parse().ok()?).into())
+}
+
+async fn in_sync(replica: SocketAddr) -> Result<(), KitError> {
+    eventually(PATIENCE, || async {
+        let info = command(replica, &["INFO", "replication"]).await?;
+        match info.field("master_link_status") {
+            Some("up") => Ok(()),
+            _ => Err(KitError::answer(replica, info)),
+        }
+    })
+    .await
+    .map_err(|late| late.while_waiting_for("a replica in sync"))
+}
+
+/// Waits until a Sentinel says that the quorum for a failover is there and both replicas are well.
+async fn agree(sentinel: SocketAddr) -> Result<(), KitError> {
+    eventually(PATIENCE, || async {
+        command(sentinel, &["SENTINEL", "ckquorum", NAME]).await?;
+        let info = command(sentinel, &["INFO", "sentinel"]).await?;
+        if info.to_string().contains("status=ok")
+            && info.to_string().contains("slaves=2,sentinels=3")
+        {
+            Ok(())
+        } else {
+            Err(KitError::answer(sentinel, info))
+        }
+    })
+    .await
+    .map_err(|late| late.while_waiting_for("Sentinels that agree"))
+}

@@ -1,0 +1,34 @@
+use std::time::Duration;
+
+use mainstay_testkit::{
+    eventually,
+    redis::{Sentinel, command},
+};
+
+const SOON: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_replica_takes_over_from_a_killed_primary() {
+    let mut redis = Sentinel::start().await.unwrap();
+    let old = redis.primary().await.unwrap();
+    command(old, &["SET", "before", "1"]).await.unwrap();
+    command(old, &["WAIT", "2", "5000"]).await.unwrap();
+
+    assert_eq!(redis.kill().await.unwrap(), old);
+    let new = redis.primary_after(old, SOON).await.unwrap();
+    let kept = command(new, &["GET", "before"]).await.unwrap();
+    assert_eq!(kept.text(), Some("1"));
+    command(new, &["SET", "after", "2"]).await.unwrap();
+
+    // The old one comes back as a primary; the Sentinels make it follow the new one.
+    redis.restart().await.unwrap();
+    eventually(SOON, || async {
+        let value = command(old, &["GET", "after"]).await;
+        match value.map_err(|error| error.to_string())?.text() {
+            Some("2") => Ok(()),
+            other => Err(format!("the old primary has {other:?}")),
+        }
+    })
+    .await
+    .unwrap();
+}

@@ -1,0 +1,17 @@
+//! `cargo xtask bench`.
+
+use crate::{Result, cargo::cargo, workspace::Workspace};
+
+/// Runs the benchmarks, which are a workspace of their own: their dependencies are the libraries
+/// that we compare with, and nothing else may compile them.
+pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<bool> {
+    let manifest = workspace.root.join("benches").join("Cargo.toml");
+    if !manifest.is_file() {
+        return Err(
+            format!("there are no benchmarks yet: {} is missing", manifest.display()).into()
+        );
+    }
+    let mut bench = cargo();
+    bench.arg("bench").arg("--manifest-path").arg(manifest);
+    Ok(bench.args(args).status()?.success())
+}
