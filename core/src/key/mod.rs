@@ -193,7 +193,10 @@ pub enum KeyError {
 /// ```
 #[macro_export]
 macro_rules! key {
-    ($template:literal $(, $value:expr)* $(,)?) => {
-        $crate::Key::builder().template($template, &[$(&$value),*]).finish()
-    };
+    ($template:literal $(, $value:expr)* $(,)?) => {{
+        // Ended by a statement: a borrowed value that lived on until the end of the caller's own
+        // statement would be held across its `.await`, and the caller's future would not be `Send`.
+        let key = $crate::Key::builder().template($template, &[$(&$value),*]).finish();
+        key
+    }};
 }
