@@ -1,1 +1,125 @@
-//! Placeholder.
+//! Locks with a lease, a fence and a signal when they are lost.
+//!
+//! A lock here is a promise with an end: it is held while its lease is renewed, every holder has a number
+//! higher than the one before ([`Fence`]), and a holder that loses it is told ([`LockGuard::lost`], [`LockGuard::run`]).
+//!
+//! ```
+//! use std::time::Duration;
+//! use mainstay_lock::{LockError, Locks, key};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! let locks = Locks::in_process();
+//! let order = 7;
+//! let request = locks.lock(key!("order:{}", order)).wait(Duration::from_millis(250));
+//! let lock = request.handle();
+//! let receipt = request.run(async move {
+//!     // One at a time for this order; send the fence along with what is written.
+//!     Ok::<_, LockError>(format!("paid under fence {}", lock.fence()))
+//! }).await?;
+//! assert!(receipt.starts_with("paid"));
+//! # Ok::<(), LockError>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Three faces
+//!
+//! - [`Locks::lock`] makes a request; [`run`](LockRequest::run) it around work, or `.await` it for a [`LockGuard`].
+//! - `LockLayer` (feature `tower`) does the same around every call of a tower service.
+//! - `#[lock(with = self.locks, key = "order:{id}")]` (feature `macros`) does the same around a function.
+//!
+//! # What is guaranteed
+//!
+//! For `Locks::in_process()`, while ...
+//!
+//! | what happens | what holds |
+//! |---|---|
+//! | contenders ask at once | one holds it; the others are served in order, within their wait budget |
+//! | a future is dropped at any await | its place in the queue is given up, a lock it was just granted is given on |
+//! | a guard is dropped | the lock goes to the head of the queue before the drop returns |
+//! | the machine sleeps longer than the lease | [`is_held`](LockGuard::is_held) is false on the first call after it; the head waiter gets the lock; work under `run` is dropped at its next await |
+//! | a holder hangs | [`max_hold`](LockRequest::max_hold) ends it (1 h unless told), and the next one gets the lock |
+//! | an operator [forces](Locks::force_release) it | the holder's `lost()` says so before the next one has it |
+//! | a holder comes back after its lease | its release says [`AlreadyLost`](Released::AlreadyLost) and leaves the successor alone; its fence is lower than the successor's |
+//! | a scope asks for what it holds | it enters again: same hold, same fence; the last guard releases |
+//! | it is asked for inside a transaction helper of this family | refused: a snapshot older than the lock would check yesterday's data |
+//! | the calendar steps back | fences go on rising within the process; across a restart they need the calendar |
+//! | the process dies | everything in it is gone, locks included: use a shared backend for more than one process |
+//!
+//! What no lock can promise is that a holder is not paused between a check and a write. For what must not
+//! happen twice, check the fence in the store, in the same transaction as the write.
+//!
+//! # Backends
+//!
+//! [`backend::Backend`] is the seam behind which locks may be kept elsewhere; the module `conformance` (feature `testing`)
+//! holds a backend to the rules. In process nothing goes through the seam: calls are plain functions.
+
+mod acquire;
+mod agenda;
+mod all;
+pub mod backend;
+mod builder;
+#[cfg(feature = "testing")]
+pub mod conformance;
+mod engine;
+mod error;
+mod fence;
+mod guard;
+mod handle;
+mod held;
+mod hold;
+mod in_process;
+mod inspect;
+mod lane;
+mod locks;
+mod lost;
+mod manager;
+mod observe;
+mod release;
+mod request;
+mod run;
+mod scheduler;
+mod scope;
+mod slot;
+mod spawn;
+mod sync;
+mod terms;
+#[cfg(feature = "tower")]
+mod tower;
+mod wakes;
+mod watch;
+
+pub use acquire::{Acquire, TryAcquire};
+pub use all::{AcquireAll, LockAll, LockSet};
+pub use builder::LocksBuilder;
+pub use error::{Failure, LockError};
+pub use fence::Fence;
+pub use guard::LockGuard;
+pub use handle::LockHandle;
+pub use held::WhileHeld;
+pub use in_process::InProcess;
+pub use inspect::{Holder, LockInfo};
+pub use locks::{HasLocks, Locks};
+pub use lost::{Lost, LostReason};
+pub use observe::{LockEvent, Observer};
+pub use release::{Release, Released};
+pub use request::LockRequest;
+pub use run::Run;
+pub use scope::{InScope, LockExt};
+pub use terms::{LocksConfig, Reentrancy};
+pub use watch::LostSignal;
+
+#[cfg(feature = "tower")]
+pub use tower::{LockLayer, Locked, ResponseFuture};
+
+#[cfg(feature = "macros")]
+pub use mainstay_macros::lock;
+
+pub use mainstay_core::{
+    Clock, IntoError, IntoKey, Key, KeyError, ManualClock, Moment, OnReject, With, key,
+};
+
+/// The README's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

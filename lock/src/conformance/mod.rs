@@ -1,0 +1,116 @@
+//! What every backend must do, as named cases.
+//!
+//! Behind the feature `testing`, for the tests of a [`Backend`](crate::backend::Backend). A case uses nothing
+//! but [`Locks`](crate::Locks): it sees what users see.
+//!
+//! # Examples
+//!
+//! ```
+//! use mainstay_lock::{InProcess, ManualClock, conformance::{Arena, cases}};
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! for case in cases() {
+//!     let time = ManualClock::new();
+//!     let store = InProcess::new(time.clock());
+//!     let arena = Arena::manual(time, move |builder| builder.backend(store.clone()));
+//!     case.run(&arena).await.map_err(|broken| format!("{}: {broken}", case.name()))?;
+//! }
+//! # Ok::<(), String>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod arena;
+mod ends;
+mod loss;
+mod queue;
+mod takes;
+
+use std::{error::Error, fmt, pin::Pin};
+
+pub use arena::Arena;
+
+/// What a backend did not do.
+pub type Broken = Box<dyn Error + Send + Sync>;
+
+type Checked<'a> = Pin<Box<dyn Future<Output = Result<(), Broken>> + 'a>>;
+
+/// One thing that every backend must do.
+#[derive(Clone, Copy)]
+pub struct Case {
+    name: &'static str,
+    check: for<'a> fn(&'a Arena) -> Checked<'a>,
+}
+
+impl Case {
+    /// The case in a few words.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Runs the case in an arena; several cases may share one.
+    ///
+    /// # Errors
+    ///
+    /// What the backend did not do.
+    pub async fn run(&self, arena: &Arena) -> Result<(), Broken> {
+        (self.check)(arena).await
+    }
+}
+
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Case").field(&self.name).finish()
+    }
+}
+
+macro_rules! cases {
+    ($($module:ident :: { $($name:ident),* $(,)? })*) => {
+        /// Every case.
+        pub fn cases() -> Vec<Case> {
+            vec![$($(Case {
+                name: stringify!($name),
+                check: |arena| Box::pin($module::$name(arena)),
+            }),*),*]
+        }
+    };
+}
+
+cases! {
+    takes::{
+        free_lock_is_granted,
+        held_lock_is_refused,
+        dropped_guard_frees,
+        release_may_be_repeated,
+        fences_rise,
+        names_are_independent,
+        scope_enters_again,
+        holder_and_waiters_are_shown,
+    }
+    queue::{
+        waiters_are_served_in_order,
+        wait_budget_ends,
+        dropped_waiter_is_skipped,
+        dropped_requests_leave_nothing,
+        contenders_never_overlap,
+    }
+    ends::{
+        renewal_outlives_the_lease,
+        fixed_lease_ends,
+        ended_lease_goes_to_the_head,
+        takeover_admits_one,
+        late_release_spares_successor,
+        extended_lease_lasts,
+    }
+    loss::{
+        force_release_tells_the_holder,
+        hung_holder_is_ended,
+        shutdown_refuses_waiters,
+        shutdown_takes_what_is_left,
+    }
+}
+
+/// Turns what does not hold into an error that says so.
+fn check(holds: bool, what: impl FnOnce() -> String) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(what().into()) }
+}

@@ -1,0 +1,87 @@
+//! The terms of an acquisition, and their defaults.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// Defaults of the locks of one [`Locks`](crate::Locks); every request can set its own.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use mainstay_lock::LocksConfig;
+///
+/// let config: LocksConfig = serde_json::from_str(r#"{"lease": "10s", "wait": "250ms"}"#)?;
+/// assert_eq!(config.lease, Duration::from_secs(10));
+/// assert!(serde_json::from_str::<LocksConfig>(r#"{"leese": "10s"}"#).is_err());
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LocksConfig {
+    /// How long a lock outlives its last renewal; renewed after a third of it. At least 1 ms. 30 s.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How long to wait for a lock that is held elsewhere. 10 s.
+    #[serde(with = "humantime_serde")]
+    pub wait: Duration,
+    /// How long one acquisition may last whatever its renewals say, so that a holder that hangs does not
+    /// keep a lock for ever. `null` sets no bound. 1 h.
+    #[serde(with = "humantime_serde")]
+    pub max_hold: Option<Duration>,
+    /// What happens when a scope asks for a lock that it holds.
+    pub reentrancy: Reentrancy,
+}
+
+impl Default for LocksConfig {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(30),
+            wait: Duration::from_secs(10),
+            max_hold: Some(Duration::from_secs(3600)),
+            reentrancy: Reentrancy::Scope,
+        }
+    }
+}
+
+/// What happens when a scope asks for a lock that it holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reentrancy {
+    /// It gets one more guard of the same hold, with the same fence and without asking the backend.
+    #[default]
+    Scope,
+    /// It is refused with [`LockError::WouldDeadlock`](crate::LockError::WouldDeadlock).
+    Deny,
+}
+
+/// What one request asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    pub(crate) wait: Duration,
+    pub(crate) lease: Duration,
+    pub(crate) renew: bool,
+    pub(crate) max_hold: Option<Duration>,
+    pub(crate) reentrancy: Reentrancy,
+    pub(crate) metadata: Option<Arc<str>>,
+}
+
+impl Terms {
+    pub(crate) fn new(config: &LocksConfig) -> Self {
+        Self {
+            wait: config.wait,
+            lease: clamp(config.lease),
+            renew: true,
+            max_hold: config.max_hold,
+            reentrancy: config.reentrancy,
+            metadata: None,
+        }
+    }
+}
+
+/// A lease shorter than a timer's grain could not be renewed in time.
+pub(crate) fn clamp(lease: Duration) -> Duration {
+    lease.max(Duration::from_millis(1))
+}

@@ -1,0 +1,8 @@
+use mainstay_lock::{LockError, Locks, lock};
+
+#[lock(with = locks, key = "order:{id}")]
+const fn pay(locks: &Locks, id: u64) -> Result<u64, LockError> {
+    Ok(id)
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use mainstay_lock::{LockError, Locks, lock};
+
+struct Order;
+
+#[lock(with = locks, key = "order:{order}")]
+async fn pay(locks: &Locks, order: Order) -> Result<u64, LockError> {
+    Ok(7)
+}
+
+fn main() {}

@@ -1,0 +1,1 @@
+INSERT INTO mainstay_log (id, lane, topic, key, headers, payload, created_at)

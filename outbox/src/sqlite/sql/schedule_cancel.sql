@@ -1,0 +1,1 @@
+DELETE FROM mainstay_schedule WHERE id = ?1;

@@ -1,0 +1,1 @@
+INSERT INTO mainstay_schema (version, applied_at) VALUES (?1, ?2);
