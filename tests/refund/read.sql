@@ -1,0 +1,1 @@
+SELECT refunded FROM receipt WHERE id = ?

@@ -1,0 +1,5 @@
+CREATE TABLE receipt (
+    id INTEGER PRIMARY KEY,
+    paid INTEGER NOT NULL,
+    refunded INTEGER NOT NULL DEFAULT 0
+)

@@ -1,0 +1,1 @@
+UPDATE receipt SET refunded = ? WHERE id = ?
