@@ -1,0 +1,1 @@
+SELECT status, cents, charge_id FROM orders WHERE order_id = ?

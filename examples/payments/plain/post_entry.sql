@@ -1,0 +1,1 @@
+INSERT INTO ledger (order_id, cents) VALUES (?, ?)

@@ -1,0 +1,1 @@
+UPDATE attempts SET outcome = ? WHERE order_id = ? AND attempt = ?

@@ -1,0 +1,1 @@
+SELECT outcome, COUNT(*) FROM attempts GROUP BY outcome

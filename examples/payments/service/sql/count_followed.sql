@@ -1,0 +1,1 @@
+SELECT COUNT(*) FROM orders WHERE attempt > 0 OR stage = 'accepted'

@@ -1,0 +1,1 @@
+INSERT INTO attempts (order_id, attempt, outcome) VALUES (?, ?, 'open')
