@@ -10,7 +10,7 @@
 //! whose own rows commit with the inbox's.
 //!
 #![cfg_attr(feature = "sqlite", doc = "```")]
-#![cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+#![cfg_attr(not(feature = "sqlite"), doc = "```text")]
 //! use mainstay_outbox::{Bus, Delivery, HandlerError, Inbox, Message, Outbox, OutboxError, Relay, Router, sqlite};
 //!
 //! async fn book(mut delivery: Delivery) -> Result<(), HandlerError> {

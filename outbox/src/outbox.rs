@@ -40,7 +40,7 @@ use crate::{
 /// # Examples
 ///
 #[cfg_attr(feature = "sqlite", doc = "```")]
-#[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+#[cfg_attr(not(feature = "sqlite"), doc = "```text")]
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 /// use mainstay_outbox::{Message, Outbox, sqlite};
 ///

@@ -18,7 +18,7 @@ type Handler<DB> =
 /// # Examples
 ///
 #[cfg_attr(feature = "sqlite", doc = "```")]
-#[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+#[cfg_attr(not(feature = "sqlite"), doc = "```text")]
 /// use mainstay_outbox::{Delivery, HandlerError, Router};
 ///
 /// async fn book(mut delivery: Delivery) -> Result<(), HandlerError> {

@@ -79,7 +79,7 @@ impl<DB: Dialect, C> IdempotentRequest<DB, C> {
     /// # Examples
     ///
     #[cfg_attr(feature = "sqlite", doc = "```")]
-    #[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+    #[cfg_attr(not(feature = "sqlite"), doc = "```text")]
     /// # use mainstay_outbox::{Message, Outbox, OutboxError, key};
     /// async fn submit(outbox: &Outbox, order: u64, cents: u64) -> Result<String, OutboxError> {
     ///     outbox

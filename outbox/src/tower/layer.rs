@@ -22,7 +22,7 @@ use sqlx::Database;
 /// # Examples
 ///
 #[cfg_attr(feature = "sqlite", doc = "```")]
-#[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+#[cfg_attr(not(feature = "sqlite"), doc = "```text")]
 /// use mainstay_outbox::{Inbox, InboxLayer, Outbox};
 /// # fn example(outbox: &Outbox) {
 /// let layer = InboxLayer::new(Inbox::new(outbox, "ledger"));

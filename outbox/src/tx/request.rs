@@ -37,7 +37,7 @@ impl<DB: Dialect> TxRequest<DB> {
     /// # Examples
     ///
     #[cfg_attr(feature = "sqlite", doc = "```")]
-    #[cfg_attr(not(feature = "sqlite"), doc = "```ignore")]
+    #[cfg_attr(not(feature = "sqlite"), doc = "```text")]
     /// # use mainstay_outbox::{Message, Outbox, OutboxError};
     /// async fn pay(outbox: &Outbox) -> Result<(), OutboxError> {
     ///     let paid = Message::json("order.paid", &7)?;
