@@ -22,37 +22,41 @@ use crate::{
 };
 
 /// One permit of `scopes`, now or not at all.
+#[inline]
 #[track_caller]
 pub(crate) fn try_one(scopes: &ResolvedScopes) -> Result<Permit, LimitError> {
-    if let Some(slot) = reentry::covering(scopes, 1) {
-        return Ok(Permit::reentrant(slot));
-    }
-    let core = scopes.core();
-    if !core.try_fast(scopes, 1) {
-        core.admit(scopes, 1, None, None)?;
-    }
     let site = Location::caller();
-    let enter = |roll: &crate::roll::Roll| roll.enter(Name::Site(site), core.clock.now());
-    let extra =
-        core.roll.as_ref().map(|roll| Box::new(Extra { id: None, present: Some(enter(roll)) }));
-    Ok(Permit::new(Slot::new(scopes.clone(), 1, extra), Duration::ZERO))
+    try_fast(scopes.clone(), 1).or_else(|scopes| try_slow(scopes, site))
 }
 
 /// A permit of `scopes` if that takes no lock; if not they come back, and nothing is decided.
-#[cfg(feature = "tower")]
-#[inline]
+// Always inlined: a permit that is handed on through memory costs more than it takes to get it.
+#[inline(always)]
 pub(crate) fn try_fast(scopes: ResolvedScopes, weight: u32) -> Result<Permit, ResolvedScopes> {
     if let Some(slot) = reentry::covering(&scopes, weight) {
         return Ok(Permit::reentrant(slot));
     }
     // A bulkhead has more to do than to count.
     if scopes.core().roll.is_none() && scopes.core().try_fast(&scopes, weight) {
-        return Ok(Permit::new(Slot::new(scopes, weight, None), Duration::ZERO));
+        return Ok(Permit::new(Slot::new(scopes, weight, None)));
     }
     Err(scopes)
 }
 
+/// One permit of `scopes`, which are not those of a slot the task has.
+fn try_slow(
+    scopes: ResolvedScopes,
+    site: &'static Location<'static>,
+) -> Result<Permit, LimitError> {
+    let core = scopes.core();
+    core.admit(&scopes, 1, None, None)?;
+    let present = core.roll.as_ref().map(|roll| roll.enter(Name::Site(site), core.clock.now()));
+    let extra = present.is_some().then(|| Box::new(Extra { present, ..Extra::default() }));
+    Ok(Permit::new(Slot::new(scopes, 1, extra)))
+}
+
 /// A permit of `scopes` that borrows them, now or not at all.
+#[inline]
 pub(crate) fn try_enter(scopes: &ResolvedScopes) -> Result<Entered<'_>, LimitError> {
     let counted = reentry::covering(scopes, 1).is_none();
     if counted && !scopes.core().try_fast(scopes, 1) {
@@ -70,9 +74,10 @@ pub struct Entered<'a> {
 }
 
 impl Drop for Entered<'_> {
+    #[inline]
     fn drop(&mut self) {
         if self.counted {
-            self.scopes.core().engine.release(self.scopes.list(), 1, None);
+            self.scopes.release(1);
         }
     }
 }

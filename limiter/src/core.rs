@@ -15,7 +15,6 @@ use crate::{
     error::{Holders, LimitError, Reason},
     hold::Holds,
     observe::{Event, Observe},
-    permit::Slot,
     roll::Roll,
     scopes::ResolvedScopes,
 };
@@ -58,6 +57,7 @@ impl Core {
     }
 
     /// Lets a caller in if that takes no lock. If not, nothing is decided.
+    #[inline]
     pub(crate) fn try_fast(&self, scopes: &ResolvedScopes, weight: u32) -> bool {
         !self.down.load(Ordering::Relaxed) && self.engine.try_fast(scopes.list(), weight)
     }
@@ -107,6 +107,7 @@ impl Core {
         self.nested.store(true, Ordering::Relaxed);
     }
 
+    #[inline]
     pub(crate) fn is_nested(&self) -> bool {
         self.nested.load(Ordering::Relaxed)
     }
@@ -114,10 +115,6 @@ impl Core {
     /// What a refused caller is told to wait while nothing better is known.
     pub(crate) fn retry_after(&self) -> Duration {
         self.retry_after
-    }
-
-    pub(crate) fn release(&self, slot: &Slot) {
-        self.engine.release(slot.scopes.list(), slot.weight, slot.id());
     }
 
     pub(crate) fn shut_down(&self) {

@@ -42,7 +42,6 @@ const PRESENT: &str = "a permit has its slot until it is dropped";
 pub struct Permit {
     /// Empty only while it turns into a shared one.
     slot: Option<SlotRef>,
-    waited: Duration,
 }
 
 enum SlotRef {
@@ -54,12 +53,13 @@ enum SlotRef {
 }
 
 impl Permit {
-    pub(crate) fn new(slot: Slot, waited: Duration) -> Self {
-        Self { slot: Some(SlotRef::Own(slot)), waited }
+    #[inline]
+    pub(crate) fn new(slot: Slot) -> Self {
+        Self { slot: Some(SlotRef::Own(slot)) }
     }
 
     pub(crate) fn reentrant(slot: Arc<Slot>) -> Self {
-        Self { slot: Some(SlotRef::Outer(slot)), waited: Duration::ZERO }
+        Self { slot: Some(SlotRef::Outer(slot)) }
     }
 
     /// How many permits the call counts for.
@@ -68,16 +68,18 @@ impl Permit {
     }
 
     /// The scopes it counts in, broadest first.
+    #[inline]
     pub fn scopes(&self) -> &ResolvedScopes {
         &self.slot().scopes
     }
 
     /// How long the caller waited for it.
     pub fn waited(&self) -> Duration {
-        self.waited
+        if self.is_reentrant() { Duration::ZERO } else { self.slot().waited() }
     }
 
     /// Whether the task was in already, so that nothing more was counted.
+    #[inline]
     pub fn is_reentrant(&self) -> bool {
         matches!(self.slot, Some(SlotRef::Outer(_)))
     }
@@ -101,7 +103,8 @@ impl Permit {
     /// A handle that the work may use while the permit is owned by something else.
     pub fn handle(&mut self) -> PermitHandle {
         let handle = PermitHandle::default();
-        handle.fill(&self.share(), self.waited);
+        let waited = self.waited();
+        handle.fill(&self.share(), waited);
         handle
     }
 
@@ -136,6 +139,7 @@ impl Permit {
         slot
     }
 
+    #[inline]
     fn slot(&self) -> &Slot {
         match self.slot.as_ref().expect(PRESENT) {
             SlotRef::Own(slot) => slot,
@@ -149,7 +153,7 @@ impl fmt::Debug for Permit {
         f.debug_struct("Permit")
             .field("scopes", self.scopes())
             .field("weight", &self.weight())
-            .field("waited", &self.waited)
+            .field("waited", &self.waited())
             .finish_non_exhaustive()
     }
 }
@@ -162,34 +166,41 @@ pub(crate) struct Slot {
 }
 
 /// What few slots have.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Extra {
     pub(crate) id: Option<Key>,
     /// Its number on the roll.
     pub(crate) present: Option<u64>,
+    pub(crate) waited: Duration,
 }
 
 impl Slot {
+    #[inline]
     pub(crate) fn new(scopes: ResolvedScopes, weight: u32, extra: Option<Box<Extra>>) -> Self {
         Self { scopes, weight, extra }
     }
 
-    pub(crate) fn id(&self) -> Option<&Key> {
-        self.extra.as_ref()?.id.as_ref()
+    fn waited(&self) -> Duration {
+        self.extra.as_ref().map_or(Duration::ZERO, |extra| extra.waited)
     }
 
-    fn present(&self) -> Option<u64> {
-        self.extra.as_ref()?.present
+    /// Takes it off the roll and counts it back.
+    fn leave(&self, extra: &Extra) {
+        let core = self.scopes.core();
+        if let (Some(roll), Some(number)) = (&core.roll, extra.present) {
+            roll.leave(number);
+        }
+        core.engine.release(self.scopes.list(), self.weight, extra.id.as_ref());
     }
 }
 
 impl Drop for Slot {
+    #[inline]
     fn drop(&mut self) {
-        let core = self.scopes.core();
-        if let (Some(roll), Some(number)) = (&core.roll, self.present()) {
-            roll.leave(number);
+        match &self.extra {
+            None => self.scopes.release(self.weight),
+            Some(extra) => self.leave(extra),
         }
-        core.release(self);
     }
 }
 

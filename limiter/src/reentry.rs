@@ -42,10 +42,12 @@ impl Node {
 }
 
 /// A slot of the current task that covers `scopes` at `weight`.
+#[inline]
 pub(crate) fn covering(scopes: &ResolvedScopes, weight: u32) -> Option<Arc<Slot>> {
-    if !scopes.core().is_nested() {
-        return None;
-    }
+    if scopes.core().is_nested() { find(scopes, weight) } else { None }
+}
+
+fn find(scopes: &ResolvedScopes, weight: u32) -> Option<Arc<Slot>> {
     let find = |innermost: &Arc<Node>| {
         let covers =
             |node: &&Arc<Node>| node.slot.weight >= weight && node.slot.scopes.covers(scopes);

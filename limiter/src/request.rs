@@ -186,9 +186,9 @@ impl PermitRequest {
         let id = self.named.as_mut().and_then(|named| named.id.take());
         let core = scopes.core();
         let present = core.roll.as_ref().map(|roll| roll.enter(self.name(), core.clock.now()));
-        let extra = (id.is_some() || present.is_some()).then(|| Box::new(Extra { id, present }));
-        let slot = Slot::new(scopes, self.weight, extra);
-        Ok(self.fill(Permit::new(slot, waited)))
+        let is_plain = id.is_none() && present.is_none() && waited.is_zero();
+        let extra = (!is_plain).then(|| Box::new(Extra { id, present, waited }));
+        Ok(self.fill(Permit::new(Slot::new(scopes, self.weight, extra))))
     }
 
     /// Lets the handle of this request know its permit.

@@ -87,12 +87,20 @@ pub(crate) struct Inside {
 }
 
 impl Inside {
+    /// For a permit of a limiter, whose calls are not reentrant, or of a slot the task has already.
+    #[cfg(feature = "tower")]
+    #[inline]
+    pub(crate) fn plain(permit: Permit) -> Self {
+        Self { node: None, _permit: permit }
+    }
+
     pub(crate) fn new(mut permit: Permit) -> Self {
         let reentrant = permit.scopes().core().roll.is_some() && !permit.is_reentrant();
         let node = reentrant.then(|| Node::nested(permit.share()));
         Self { node, _permit: permit }
     }
 
+    #[inline]
     pub(crate) fn poll<F: Future>(
         &self,
         work: Pin<&mut F>,
@@ -102,6 +110,7 @@ impl Inside {
     }
 
     /// Runs a part of the work.
+    #[inline]
     pub(crate) fn enter<T>(&self, work: impl FnOnce() -> T) -> T {
         match &self.node {
             Some(node) => node.enter(work),

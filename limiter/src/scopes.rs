@@ -111,12 +111,14 @@ impl IntoScopes for &Scopes {
 }
 
 impl IntoScopes for ResolvedScopes {
+    #[inline]
     fn into_scopes(self) -> Scopes {
         Scopes(Kind::Resolved(self))
     }
 }
 
 impl IntoScopes for &ResolvedScopes {
+    #[inline]
     fn into_scopes(self) -> Scopes {
         self.clone().into_scopes()
     }
@@ -148,6 +150,7 @@ impl ResolvedScopes {
     /// # Errors
     ///
     /// Everything of [`LimitError`] but `Timeout` and `InvalidKey`.
+    #[inline]
     #[track_caller]
     pub fn try_acquire(&self) -> Result<Permit, LimitError> {
         crate::acquire::try_one(self)
@@ -173,6 +176,7 @@ impl ResolvedScopes {
     /// # Errors
     ///
     /// As [`try_acquire`](Self::try_acquire).
+    #[inline]
     pub fn try_enter(&self) -> Result<Entered<'_>, LimitError> {
         crate::acquire::try_enter(self)
     }
@@ -188,10 +192,18 @@ impl ResolvedScopes {
         self.0.list.iter().map(|scope| &scope.key)
     }
 
+    #[inline]
     pub(crate) fn core(&self) -> &Arc<Core> {
         &self.0.core
     }
 
+    /// Counts a call without an id back.
+    #[inline]
+    pub(crate) fn release(&self, weight: u32) {
+        self.0.core.engine.release(&self.0.list, weight, None);
+    }
+
+    #[inline]
     pub(crate) fn list(&self) -> &ScopeList {
         &self.0.list
     }

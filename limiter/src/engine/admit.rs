@@ -42,12 +42,13 @@ impl Engine {
     }
 
     /// Lets a caller in if that takes no lock. If not, nothing is decided: ask [`admit`](Self::admit).
+    #[inline]
     pub(crate) fn try_fast(&self, scopes: &ScopeList, weight: u32) -> bool {
         match fast::try_take(scopes, weight) {
             Attempt::Taken => true,
             Attempt::Undecided => false,
             Attempt::Undone => {
-                self.turn(|turn| turn.dirty.extend(scopes.iter().cloned()));
+                self.serve(scopes);
                 false
             }
         }
@@ -63,21 +64,29 @@ impl Engine {
 
     /// Takes permits back. What comes free pays the debt of a lowered limit, then goes to whoever
     /// waits longest, then to newcomers.
+    #[inline]
     pub(crate) fn release(&self, scopes: &ScopeList, weight: u32, id: Option<&Key>) {
         if let Some(id) = id {
-            return self.turn(|turn| {
-                if turn.state.ids.leave(id) {
-                    turn.give(scopes, weight);
-                }
-            });
+            return self.release_id(scopes, weight, id);
         }
-        let mut marked = false;
-        for scope in scopes.iter() {
-            marked |= scope.pool.give(weight);
+        if fast::give(scopes, weight) {
+            self.serve(scopes);
         }
-        if marked {
-            self.turn(|turn| turn.dirty.extend(scopes.iter().cloned()));
-        }
+    }
+
+    #[inline(never)]
+    fn release_id(&self, scopes: &ScopeList, weight: u32, id: &Key) {
+        self.turn(|turn| {
+            if turn.state.ids.leave(id) {
+                turn.give(scopes, weight);
+            }
+        });
+    }
+
+    /// Serves the queues of `scopes`, where room may have appeared.
+    #[cold]
+    fn serve(&self, scopes: &ScopeList) {
+        self.turn(|turn| turn.dirty.extend(scopes.iter().cloned()));
     }
 
     /// Changes a limit; returns the one before. Never waits for anybody.

@@ -18,6 +18,7 @@ pub(super) enum Attempt {
 ///
 /// With two limits one could be taken and the other refuse: for a moment the first would look full
 /// to somebody else. So that case is decided under the mutex, as is every refusal.
+#[inline]
 pub(super) fn try_take(scopes: &[Arc<Scope>], weight: u32) -> Attempt {
     match scopes {
         [one] if one.try_take(weight) => Attempt::Taken,
@@ -26,6 +27,22 @@ pub(super) fn try_take(scopes: &[Arc<Scope>], weight: u32) -> Attempt {
     }
 }
 
+/// Returns permits. `true` if somebody waits and has to be asked.
+#[inline]
+pub(super) fn give(scopes: &[Arc<Scope>], weight: u32) -> bool {
+    match scopes {
+        [one] => one.pool.give(weight),
+        many => give_many(many, weight),
+    }
+}
+
+#[inline(never)]
+fn give_many(scopes: &[Arc<Scope>], weight: u32) -> bool {
+    scopes.iter().fold(false, |marked, scope| marked | scope.pool.give(weight))
+}
+
+// Apart from the case of one scope, which is small enough to be inlined.
+#[inline(never)]
 fn try_take_many(scopes: &[Arc<Scope>], weight: u32) -> Attempt {
     let mut limited = None;
     for (index, scope) in scopes.iter().enumerate() {

@@ -38,6 +38,7 @@ impl Pool {
     }
 
     /// Takes permits for a newcomer: not past a queue. Returns how many are out afterwards.
+    #[inline]
     pub(crate) fn try_take(&self, weight: u32) -> Option<u32> {
         self.take(weight, |level| !level.is_marked())
     }
@@ -47,6 +48,7 @@ impl Pool {
         self.take(weight, |_| true)
     }
 
+    #[inline]
     fn take(&self, weight: u32, may: impl Fn(Level) -> bool) -> Option<u32> {
         let before = self.change(|level| {
             (may(level) && level.fits(weight)).then(|| level.counted() + u64::from(weight))
@@ -70,6 +72,7 @@ impl Pool {
     }
 
     /// Returns permits. `true` if somebody waits and has to be asked.
+    #[inline]
     pub(crate) fn give(&self, weight: u32) -> bool {
         let before = Level(self.word.fetch_sub(u64::from(weight), Ordering::AcqRel));
         debug_assert!(before.used() >= weight, "a permit is returned once");
@@ -100,6 +103,7 @@ impl Pool {
     }
 
     /// Replaces the word by what `next` makes of it; returns the one that was replaced.
+    #[inline]
     fn change(&self, next: impl Fn(Level) -> Option<u64>) -> Option<Level> {
         let mut seen = self.word.load(Ordering::Acquire);
         loop {
@@ -124,19 +128,23 @@ impl fmt::Debug for Pool {
 pub(crate) struct Level(u64);
 
 impl Level {
+    #[inline]
     pub(crate) fn used(self) -> u32 {
         field(self.0)
     }
 
+    #[inline]
     pub(crate) fn limit(self) -> u32 {
         field(self.0 >> LIMIT_SHIFT)
     }
 
+    #[inline]
     fn count(self) -> u64 {
         (self.0 >> COUNT_SHIFT) & COUNT
     }
 
     /// The word with one admission more, or none once they no longer fit.
+    #[inline]
     fn counted(self) -> u64 {
         if self.count() == COUNT {
             self.0 & !(COUNT << COUNT_SHIFT)
@@ -145,19 +153,23 @@ impl Level {
         }
     }
 
+    #[inline]
     pub(crate) fn is_unlimited(self) -> bool {
         self.limit() == UNLIMITED
     }
 
+    #[inline]
     pub(crate) fn is_marked(self) -> bool {
         self.0 & MARK != 0
     }
 
+    #[inline]
     pub(crate) fn fits(self, weight: u32) -> bool {
         u64::from(self.used()) + u64::from(weight) <= u64::from(self.limit())
     }
 }
 
+#[inline]
 fn field(bits: u64) -> u32 {
     u32::try_from(bits & FIELD).expect("24 bits fit")
 }

@@ -47,6 +47,7 @@ impl Scope {
     }
 
     /// Takes permits for a newcomer.
+    #[inline]
     pub(super) fn try_take(&self, weight: u32) -> bool {
         self.pool.try_take(weight).map(|used| self.reached(used)).is_some()
     }
@@ -56,6 +57,7 @@ impl Scope {
         self.pool.take_queued(weight).map(|used| self.reached(used)).is_some()
     }
 
+    #[inline]
     fn reached(&self, used: u32) {
         if used > self.peak.load(Relaxed) {
             self.peak.fetch_max(used, Relaxed);

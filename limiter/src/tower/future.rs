@@ -43,6 +43,7 @@ impl<S, Req, R> ResponseFuture<S, Req, R>
 where
     S: Service<Req>,
 {
+    #[inline]
     pub(super) fn calling(future: S::Future, inside: Inside) -> Self {
         Self { state: State::Calling { future, inside } }
     }

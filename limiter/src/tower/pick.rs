@@ -64,6 +64,7 @@ pub(super) struct Terms {
 }
 
 impl Terms {
+    #[inline]
     pub(super) fn weight(self) -> u32 {
         self.permits.unwrap_or(1).max(1)
     }

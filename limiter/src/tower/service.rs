@@ -10,7 +10,7 @@ use super::{
     future::ResponseFuture,
     pick::{Pick, Terms},
 };
-use crate::{LimitError, Permit, acquire, run::Inside};
+use crate::{LimitError, Permit, ResolvedScopes, acquire, run::Inside};
 
 /// Service made by [`LimitLayer`](super::LimitLayer).
 #[derive(Clone)]
@@ -38,7 +38,7 @@ impl<S, P, R> Limited<S, P, R> {
     }
 }
 
-impl<S, P, R> Limited<S, P, R> {
+impl<S: Clone, P, R: Clone> Limited<S, P, R> {
     fn enter<Req>(&mut self, permit: Permit, request: Req) -> ResponseFuture<S, Req, R>
     where
         S: Service<Req>,
@@ -46,6 +46,25 @@ impl<S, P, R> Limited<S, P, R> {
         let inside = Inside::new(permit);
         let future = inside.enter(|| self.inner.call(request));
         ResponseFuture::calling(future, inside)
+    }
+
+    /// Lets a call in that has more to do than to count, or makes it wait.
+    #[inline(never)]
+    fn ask<Req>(&mut self, scopes: ResolvedScopes, request: Req) -> ResponseFuture<S, Req, R>
+    where
+        S: Service<Req>,
+    {
+        let mut acquire = self.terms.request(scopes).into_future();
+        match acquire.start() {
+            Some(Ok(permit)) => self.enter(permit, request),
+            Some(Err(error)) => ResponseFuture::refused(error, self.reject.clone()),
+            None => {
+                // The inner service answered ready, its clone did not: the one that did goes along.
+                let clone = self.inner.clone();
+                let ready = mem::replace(&mut self.inner, clone);
+                ResponseFuture::waiting(acquire, ready, request, self.reject.clone())
+            }
+        }
     }
 }
 
@@ -68,21 +87,10 @@ where
             Ok(scopes) => scopes,
             Err(error) => return ResponseFuture::refused(error, self.reject.clone()),
         };
-        // Most calls find room: no request has to be made for them.
-        let scopes = match acquire::try_fast(scopes, self.terms.weight()) {
-            Ok(permit) => return self.enter(permit, request),
-            Err(scopes) => scopes,
-        };
-        let mut acquire = self.terms.request(scopes).into_future();
-        match acquire.start() {
-            Some(Ok(permit)) => self.enter(permit, request),
-            Some(Err(error)) => ResponseFuture::refused(error, self.reject.clone()),
-            None => {
-                // The inner service answered ready, its clone did not: the one that did goes along.
-                let clone = self.inner.clone();
-                let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::waiting(acquire, ready, request, self.reject.clone())
-            }
+        // Most calls find room. They need no request, and their future is made where it is stored.
+        match acquire::try_fast(scopes, self.terms.weight()) {
+            Ok(permit) => ResponseFuture::calling(self.inner.call(request), Inside::plain(permit)),
+            Err(scopes) => self.ask(scopes, request),
         }
     }
 }
