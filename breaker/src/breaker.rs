@@ -131,7 +131,7 @@ impl Breaker {
     /// Replaces the configuration, keeping state and history. A breaker of [`Breakers`] shares it with
     /// all of them.
     ///
-    /// Thresholds hold from the next call's end on; waits and trial calls from the next transition on.
+    /// Thresholds hold from the next bad or slow call on; waits and trial calls from the next transition on.
     /// A change between windows of time and of calls begins a new history.
     ///
     /// [`Breakers`]: crate::Breakers

@@ -29,17 +29,19 @@ impl Inner {
     ) {
         let hot = self.group.hot();
         let mut at = ticket.at;
-        if outcome.is_bad() || hot.looks_for_slow() {
+        // A call admitted when nobody needed the time may end when somebody does.
+        if outcome.is_bad() || hot.looks_for_slow() || (at == 0 && hot.is_timed()) {
             at = self.group.coarse_millis();
         }
-        let slow = hot.looks_for_slow() && at.saturating_sub(ticket.at) >= hot.slow_millis();
+        let took = at.saturating_sub(ticket.at);
+        let slow = hot.looks_for_slow() && ticket.at != 0 && took >= hot.slow_millis();
         self.group.tell_call(|| self.finished(ticket, outcome));
 
         let word = self.gate.word();
         let plain = outcome == Outcome::Success && !slow && word.is_closed() && !word.is_watched();
         if plain && ticket.is_of(word) {
             self.count(hot, word.generation(), at, Sample::GOOD);
-            self.end_row(hot);
+            self.end_row();
         } else {
             self.finish_otherwise(ticket, outcome, (slow, at), hint);
         }
@@ -81,13 +83,16 @@ impl Inner {
     }
 
     /// A good call ends a row of bad ones. Mostly there is none: a load then, not a store.
-    fn end_row(&self, hot: Hot) {
-        if hot.looks_for_rows() && self.row.load(Ordering::Relaxed) != 0 {
+    #[inline]
+    fn end_row(&self) {
+        if self.row.load(Ordering::Relaxed) != 0 {
             self.row.store(0, Ordering::Relaxed);
         }
     }
 
-    fn count(&self, hot: Hot, era: u64, at: u64, sample: Sample) {
+    #[inline]
+    fn count(&self, hot: Hot, generation: u64, at: u64, sample: Sample) {
+        let era = hot.era(generation);
         if !hot.is_timed() {
             let policy = self.group.policy();
             return self.gate.lock().record_counted(policy.count.unwrap_or(1), era, sample);
@@ -136,13 +141,13 @@ impl Inner {
         &self,
         books: &mut Books,
         policy: &Policy,
-        era: u64,
+        generation: u64,
         row: u32,
         now: u64,
     ) -> Judgement {
         let word = books.machine_mut().word();
         let percent = if word.state() == State::Ramping { word.level() } else { 100 };
-        policy.rules.judge(&self.tally(books, policy, era, now), row, percent)
+        policy.rules.judge(&self.tally(books, policy, generation, now), row, percent)
     }
 
     fn lengthen_row(&self, policy: &Policy, outcome: Outcome) -> u32 {

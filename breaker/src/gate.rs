@@ -36,6 +36,7 @@ impl<S> Gate<S> {
         Word::from_bits(self.word.load(Ordering::Acquire))
     }
 
+    #[inline]
     pub(crate) fn refuse_until(&self) -> u64 {
         self.refuse_until.load(Ordering::Acquire)
     }

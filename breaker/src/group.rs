@@ -53,6 +53,7 @@ impl Group {
     }
 
     /// What the hot path needs of the configuration.
+    #[inline]
     pub(crate) fn hot(&self) -> Hot {
         Hot::from_bits(self.hot.load(Ordering::Relaxed))
     }
@@ -63,12 +64,13 @@ impl Group {
     }
 
     pub(crate) fn configure(&self, config: BreakerConfig) {
-        let policy = Policy::new(config);
+        let policy = self.policy.load().replaced_by(config);
         self.hot.store(policy.hot.bits(), Ordering::Relaxed);
         self.policy.store(Arc::new(policy));
         self.observer.tell(|| Event::Configured);
     }
 
+    #[inline]
     pub(crate) fn coarse_millis(&self) -> u64 {
         self.clock.coarse_millis()
     }
@@ -80,6 +82,7 @@ impl Group {
     }
 
     /// Tells `event` if anybody listens to calls.
+    #[inline]
     pub(crate) fn tell_call(&self, event: impl FnOnce() -> CallEvent) {
         if self.call_listeners.load(Ordering::Relaxed) == 0 || self.observer.tell_call(event()) {
             return;

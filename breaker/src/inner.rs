@@ -214,10 +214,10 @@ impl Inner {
         let mut changes = Changes::new();
         let mut tally = Tally::default();
         let answer = self.gate.update(&policy.recovery, |books| {
-            let era = self.gate.word().generation();
+            let generation = self.gate.word().generation();
             let answer = change(books, &mut changes);
             if !changes.is_empty() {
-                tally = self.tally(books, policy, era, now);
+                tally = self.tally(books, policy, generation, now);
                 self.row.store(0, Ordering::Relaxed);
                 self.asked.store(0, Ordering::Relaxed);
                 self.publish(books.machine_mut());
@@ -255,8 +255,9 @@ impl Inner {
         }
     }
 
-    /// All calls of `era` in the window.
-    pub(crate) fn tally(&self, books: &Books, policy: &Policy, era: u64, now: u64) -> Tally {
+    /// All calls of `generation` in the window.
+    pub(crate) fn tally(&self, books: &Books, policy: &Policy, generation: u64, now: u64) -> Tally {
+        let era = policy.hot.era(generation);
         let mut tally = books.tally(policy, era, now);
         if let (Some(rings), None) = (self.rings(), policy.count) {
             for ring in rings.iter().filter_map(OnceLock::get) {
@@ -300,15 +301,18 @@ impl Inner {
         self.lazy.get().map_or(0, |lazy| lazy.late.load(Ordering::Relaxed))
     }
 
+    #[inline]
     pub(crate) fn lazy(&self) -> &Lazy {
         self.lazy.get_or_init(Box::default)
     }
 
+    #[inline]
     fn rings(&self) -> Option<&Rings> {
         self.lazy.get()?.rings.get().map(|rings| &**rings)
     }
 
     /// The ring that only this thread writes, if there is one.
+    #[inline]
     pub(crate) fn own_ring(&self) -> Option<&Owned> {
         let ring = &self.rings()?[thread::slot()?];
         Some(ring.get_or_init(|| Box::new(Owned::new())))

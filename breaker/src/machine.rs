@@ -113,8 +113,9 @@ impl Machine {
         self.trials.first_end()
     }
 
+    /// Trial calls that still decide something.
     pub(crate) fn running_trials(&self) -> usize {
-        self.trials.running()
+        if self.word.state() == State::HalfOpen { self.trials.running() } else { 0 }
     }
 
     /// Whether a call may go out now. Transitions that time has made due happen first.

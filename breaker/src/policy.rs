@@ -45,6 +45,14 @@ impl Policy {
             config,
         }
     }
+
+    /// The policy that replaces `self`: calls counted in a window of another kind are not looked at.
+    pub(crate) fn replaced_by(&self, config: BreakerConfig) -> Self {
+        let mut next = Self::new(config);
+        let other_kind = next.hot.is_timed() != self.hot.is_timed();
+        next.hot = next.hot.with_history(self.hot.history() + u64::from(other_kind));
+        next
+    }
 }
 
 fn recovery(config: &BreakerConfig) -> Recovery {
@@ -67,7 +75,7 @@ fn recovery(config: &BreakerConfig) -> Recovery {
 /// What the hot path reads, in one word.
 ///
 /// ```text
-/// [ slow threshold in milliseconds, 48 bits ] [ flags, 10 ] [ shift, 6 ]
+/// [ slow threshold in milliseconds, 48 bits ] [ history, 6 ] [ flags, 4 ] [ shift, 6 ]
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hot(u64);
@@ -80,8 +88,8 @@ impl Hot {
     const START: u64 = 1 << 7;
     /// Slow calls are looked for.
     const SLOW: u64 = 1 << 8;
-    /// A row of bad calls is looked for.
-    const ROW: u64 = 1 << 9;
+    const HISTORY_AT: u32 = 10;
+    const HISTORY: u64 = 0x3f;
     const SLOW_AT: u32 = 16;
 
     fn new(config: &BreakerConfig, window: u64, dropped: bool) -> Self {
@@ -93,7 +101,6 @@ impl Hot {
                 | flag(timed, Self::TIME)
                 | flag(timed || dropped || config.slow_rate.is_some(), Self::START)
                 | flag(config.slow_rate.is_some(), Self::SLOW)
-                | flag(config.consecutive.is_some(), Self::ROW)
                 | (slow << Self::SLOW_AT),
         )
     }
@@ -106,26 +113,43 @@ impl Hot {
         self.0
     }
 
+    #[inline]
     pub(crate) fn shift(self) -> u32 {
         u32::try_from(self.0 & Self::SHIFT).expect("the mask leaves 6 bits")
     }
 
+    /// The number of the history: changed when a window of time becomes one of calls or back.
+    fn history(self) -> u64 {
+        (self.0 >> Self::HISTORY_AT) & Self::HISTORY
+    }
+
+    fn with_history(self, history: u64) -> Self {
+        let cleared = self.0 & !(Self::HISTORY << Self::HISTORY_AT);
+        Self(cleared | ((history & Self::HISTORY) << Self::HISTORY_AT))
+    }
+
+    /// What calls of a generation are counted under. Rings keep 16 bits of it.
+    #[inline]
+    pub(crate) fn era(self, generation: u64) -> u64 {
+        generation.wrapping_add(self.history() << 10)
+    }
+
+    #[inline]
     pub(crate) fn is_timed(self) -> bool {
         self.0 & Self::TIME != 0
     }
 
+    #[inline]
     pub(crate) fn needs_start(self) -> bool {
         self.0 & Self::START != 0
     }
 
+    #[inline]
     pub(crate) fn looks_for_slow(self) -> bool {
         self.0 & Self::SLOW != 0
     }
 
-    pub(crate) fn looks_for_rows(self) -> bool {
-        self.0 & Self::ROW != 0
-    }
-
+    #[inline]
     pub(crate) fn slow_millis(self) -> u64 {
         self.0 >> Self::SLOW_AT
     }

@@ -27,7 +27,7 @@ pub struct Snapshot {
     pub failure_rate: Ratio,
     /// The share of slow calls in the window.
     pub slow_rate: Ratio,
-    /// Bad calls in a row; always zero if no rule asks.
+    /// Bad calls in a row.
     pub consecutive: u32,
     /// Why it is not closed.
     pub reason: Option<Reason>,

@@ -32,15 +32,18 @@ impl Meta {
     const ERA_AT: u32 = 41;
     const EPOCH: u64 = (1 << Self::ERA_AT) - 1;
 
+    #[inline]
     pub(crate) fn new(shift: u32, era: u64, epoch: u64) -> Self {
         let shift = u64::from(shift & 0x3f) << Self::SHIFT_AT;
         Self(shift | ((era & 0xffff) << Self::ERA_AT) | (epoch & Self::EPOCH))
     }
 
+    #[inline]
     pub(crate) fn from_bits(bits: u64) -> Self {
         Self(bits)
     }
 
+    #[inline]
     pub(crate) fn bits(self) -> u64 {
         self.0
     }
@@ -54,14 +57,17 @@ impl Meta {
         self.0 & Self::BUSY != 0
     }
 
+    #[inline]
     pub(crate) fn shift(self) -> u32 {
         u32::try_from((self.0 >> Self::SHIFT_AT) & 0x3f).expect("the mask leaves 6 bits")
     }
 
+    #[inline]
     pub(crate) fn is_era(self, era: u64) -> bool {
         (self.0 >> Self::ERA_AT) & 0xffff == era & 0xffff
     }
 
+    #[inline]
     pub(crate) fn epoch(self) -> u64 {
         self.0 & Self::EPOCH
     }
@@ -69,6 +75,7 @@ impl Meta {
     /// Where the ring stands when a call at `at` is to be counted, and how it gets there.
     ///
     /// A call older than the newest bucket is counted in that one: time does not run backwards.
+    #[inline]
     pub(crate) fn turn(self, shift: u32, era: u64, at: u64) -> (Self, Turn) {
         let next = Self::new(shift, era, at >> shift);
         if self == next {
@@ -78,7 +85,9 @@ impl Meta {
             return (next, Turn::Restart);
         }
         if self.shift() != shift {
-            return (next, Turn::Rebin);
+            // When the newest bucket began: a call that began before it must not take it along.
+            let begun = self.epoch() << self.shift();
+            return (Self::new(shift, era, begun.max(at) >> shift), Turn::Rebin);
         }
         if next.epoch() > self.epoch() { (next, Turn::Advance) } else { (self, Turn::Stay) }
     }
@@ -97,6 +106,7 @@ impl Meta {
         (oldest..=newest).map(slot)
     }
 
+    #[inline]
     pub(crate) fn slot(self) -> usize {
         slot(self.epoch())
     }
@@ -130,6 +140,7 @@ fn rescale(epoch: u64, from: u32, to: u32) -> u64 {
     if to >= from { epoch >> (to - from) } else { ((epoch + 1) << (from - to)) - 1 }
 }
 
+#[inline]
 fn slot(epoch: u64) -> usize {
     usize::try_from(epoch % RING).expect("a remainder is below its divisor")
 }

@@ -29,6 +29,7 @@ impl Owned {
     }
 
     /// Counts a call. Only the owner may call this.
+    #[inline]
     pub(crate) fn record(&self, shift: u32, era: u64, at: u64, sample: Sample) {
         let seen = Meta::from_bits(self.meta.load(Ordering::Relaxed));
         let (next, turn) = seen.turn(shift, era, at);
@@ -45,6 +46,7 @@ impl Owned {
     }
 
     /// Counts a refusal. Only the owner may call this.
+    #[inline]
     pub(crate) fn reject(&self) {
         bump(&self.rejected, 1);
     }
@@ -106,6 +108,7 @@ impl Owned {
 }
 
 /// A plain load and store: nobody else writes.
+#[inline]
 fn bump(cell: &AtomicU64, counts: u64) {
     cell.store(add(cell.load(Ordering::Relaxed), counts), Ordering::Release);
 }

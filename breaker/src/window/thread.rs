@@ -30,6 +30,7 @@ impl Drop for Held {
 }
 
 /// The number of this thread; `None` if all are taken, or if the thread is ending and gave its back.
+#[inline]
 pub(crate) fn slot() -> Option<usize> {
     match NUMBER.get() {
         NEW => ask(),

@@ -80,9 +80,17 @@ pub(crate) struct Call {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Verdict {
-    Pass { trial: bool },
+    Pass {
+        trial: bool,
+    },
     /// With what a refusal says: state, percent, why, how long the outage lasts, when to call again.
-    Refuse { state: State, percent: u8, reason: Option<Reason>, since: u64, after: Between },
+    Refuse {
+        state: State,
+        percent: u8,
+        reason: Option<Reason>,
+        since: u64,
+        after: Between,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -141,42 +149,47 @@ impl Reference {
     // Asking.
 
     pub(crate) fn ask(&mut self) {
+        let at = self.looked_up();
         self.time_passed();
         let verdict = match self.state {
-            State::Closed | State::Disabled => self.let_out(None),
-            State::Open | State::ForcedOpen => self.refuse(),
-            State::HalfOpen if self.trials.is_full() => self.refuse(),
+            State::Closed | State::Disabled => self.let_out(at, None),
+            State::Open | State::ForcedOpen => self.refuse(at),
+            State::HalfOpen if self.trials.is_full() => self.refuse(at),
             State::HalfOpen => {
                 self.trials.last += 1;
                 let ends = self.now + self.settings.lease();
                 self.trials.running.push((self.trials.last, ends));
-                self.let_out(Some(self.trials.last))
+                self.let_out(at, Some(self.trials.last))
             }
             State::Ramping => {
                 let turn = self.asked % 100;
                 let share = |calls: u64| (calls * u64::from(self.percent)).div_ceil(100);
                 let passes = share(turn) < share(turn + 1);
                 self.asked += 1;
-                if passes { self.let_out(None) } else { self.refuse() }
+                if passes { self.let_out(at, None) } else { self.refuse(at) }
             }
             other => unreachable!("{other:?}"),
         };
         self.verdicts.push(verdict);
     }
 
-    fn let_out(&mut self, trial: Option<u32>) -> Verdict {
+    /// The time of admission; while closed nobody looks it up unless a rule asks for it.
+    fn looked_up(&self) -> Option<u64> {
         let settings = &self.settings;
-        let untimed = matches!(settings.window, Span::Calls(_))
-            && settings.slow.is_none()
-            && settings.dropped().is_none();
-        let at = (self.state != State::Closed || !untimed).then_some(self.now);
+        let asked_for = matches!(settings.window, Span::Time(_))
+            || settings.slow.is_some()
+            || settings.dropped().is_some();
+        (asked_for || self.state != State::Closed).then_some(self.now)
+    }
+
+    fn let_out(&mut self, at: Option<u64>, trial: Option<u32>) -> Verdict {
         self.calls.push(Call { generation: self.generation, at, trial });
         Verdict::Pass { trial: trial.is_some() }
     }
 
-    fn refuse(&mut self) -> Verdict {
+    fn refuse(&mut self, at: Option<u64>) -> Verdict {
         if self.shadow {
-            return self.let_out(None);
+            return self.let_out(at, None);
         }
         self.refused += 1;
         Verdict::Refuse {
@@ -208,12 +221,17 @@ impl Reference {
 
     fn time_passed(&mut self) {
         match self.state {
-            State::Open | State::ForcedOpen if self.now >= self.until.1 && self.until != FOREVER => {
+            State::Open | State::ForcedOpen
+                if self.now >= self.until.1 && self.until != FOREVER =>
+            {
                 let (permits, needed) = (self.settings.permits, self.settings.needed());
                 self.trials = Trials { permits, needed, ..Trials::default() };
                 self.go(State::HalfOpen, self.reason);
             }
-            State::HalfOpen => self.end_leases(),
+            State::HalfOpen => {
+                self.end_leases();
+                self.decide();
+            }
             State::Ramping if self.now >= self.until.1 && self.step_succeeded => {
                 self.ramp(self.ramp_step + 1);
             }
@@ -222,6 +240,7 @@ impl Reference {
         }
     }
 
+    /// Trial calls that outlive their lease have failed.
     fn end_leases(&mut self) {
         let before = self.trials.running.len();
         self.trials.running.retain(|(_, ends)| *ends > self.now);
@@ -230,7 +249,6 @@ impl Reference {
             self.seen.insert("a hung trial call");
         }
         self.trials.bad += u32::try_from(hung).unwrap();
-        self.decide();
     }
 
     fn decide(&mut self) {
@@ -260,7 +278,9 @@ impl Reference {
         let slow = matches!((ran, threshold), (Some(ran), Some(limit)) if ran >= limit);
         let current = call.generation == self.generation;
         match (outcome, current, self.state) {
-            (Outcome::Ignored, true, State::HalfOpen) => self.end_trial(call, None),
+            (Outcome::Ignored, true, State::HalfOpen) if call.trial.is_some() => {
+                self.end_trial(call, None);
+            }
             (Outcome::Ignored, ..) => {}
             (_, false, _) => {
                 self.seen.insert("a stale result");
@@ -289,15 +309,201 @@ impl Reference {
     }
 
     fn end_trial(&mut self, call: Call, good: Option<bool>) {
-        // What nobody admitted as a trial call (shadow mode) means nothing and moves the leases only.
-        let Some(trial) = call.trial else {
-            if good.is_some() {
-                self.end_leases();
+        self.end_leases();
+        let running = &mut self.trials.running;
+        let found = running.iter().position(|(number, _)| call.trial == Some(*number));
+        match (found, good) {
+            (Some(at), good) => {
+                running.swap_remove(at);
+                self.trials.good += u32::from(good == Some(true));
+                self.trials.bad += u32::from(good == Some(false));
             }
+            (None, Some(_)) if call.trial.is_some() => self.late += 1,
+            // In shadow mode calls that are no trials come here, and mean nothing.
+            (None, _) => {}
+        }
+        self.decide();
+    }
+
+    fn judge(&mut self, outcome: Outcome, slow: bool, hint: Option<u64>) {
+        match outcome {
+            Outcome::Success => self.row = 0,
+            Outcome::Unknown if self.settings.unknown_weight == 0 => {}
+            _ => self.row += 1,
+        }
+        let good = outcome == Outcome::Success && !slow;
+        if good && !self.watched && self.state == State::Closed {
             return;
+        }
+        self.take_hint(hint);
+        match self.rules() {
+            Judged::Trip(reason) => return self.open(reason),
+            Judged::Watch => self.watched = true,
+            Judged::Calm => self.watched = false,
+        }
+        if self.state == State::Ramping {
+            self.step_succeeded |= good;
+            self.time_passed();
+        }
+    }
+
+    fn take_hint(&mut self, hint: Option<u64>) {
+        let wait = hint.unwrap_or(0).min(self.settings.max_hint);
+        if hint.is_some() {
+            self.not_before = self.not_before.max(self.now + wait);
+        }
+    }
+
+    // Rules.
+
+    fn rules(&self) -> Judged {
+        let (tally, settings) = (self.tally(), &self.settings);
+        let bad = self.bad(tally);
+        let mut watch = false;
+        if let Some((limit, min)) = settings.failure {
+            let limit = Ratio::percent(limit);
+            match self.rate(bad, limit, min) {
+                Some((rate, calls, true)) => {
+                    return Judged::Trip(Reason::FailureRate { rate, limit, calls });
+                }
+                over => watch |= over.is_some(),
+            }
+        }
+        if let Some((_, limit, min)) = settings.slow {
+            let limit = Ratio::percent(limit);
+            match self.rate(tally.slow * 10_000, limit, min) {
+                Some((rate, calls, true)) => {
+                    return Judged::Trip(Reason::SlowRate { rate, limit, calls });
+                }
+                over => watch |= over.is_some(),
+            }
+        }
+        if let Some(limit) = settings.row.map(|limit| limit.max(1)).filter(|l| self.row >= *l) {
+            return Judged::Trip(Reason::Consecutive { calls: self.row, limit });
+        }
+        let calls = u32::try_from(bad / 10_000).unwrap();
+        if let Some(limit) = settings.count.map(|limit| limit.max(1)).filter(|l| calls >= *l) {
+            return Judged::Trip(Reason::Count { calls, limit });
+        }
+        if watch { Judged::Watch } else { Judged::Calm }
+    }
+
+    /// Bad calls, each as 10,000.
+    pub(crate) fn bad(&self, tally: Tally) -> u64 {
+        tally.failure * 10_000 + tally.unknown * u64::from(self.settings.unknown_weight) * 100
+    }
+
+    /// A share that reached its limit, with the calls looked at, and whether they are enough.
+    fn rate(&self, scaled: u64, limit: Ratio, min: u32) -> Option<(Ratio, u32, bool)> {
+        let calls = self.tally().calls();
+        if scaled == 0 || share(scaled, calls) < limit {
+            return None;
+        }
+        let share_let_out = if self.state == State::Ramping { self.percent } else { 100 };
+        let needed = (u64::from(min) * u64::from(share_let_out) / 100).max(1);
+        Some((share(scaled, calls), u32::try_from(calls).unwrap(), calls >= needed))
+    }
+
+    // Transitions.
+
+    fn go(&mut self, to: State, reason: Option<Reason>) {
+        self.seen.insert(name_of(to));
+        self.state = to;
+        self.generation += 1;
+        self.reason = reason;
+        self.percent = 0;
+        self.watched = false;
+        self.history = History::default();
+        self.start_counting();
+    }
+
+    fn start_counting(&mut self) {
+        (self.row, self.asked) = (0, 0);
+    }
+
+    fn open(&mut self, reason: Reason) {
+        if self.state == State::Closed {
+            if self.now - self.closed_since >= self.settings.quiet {
+                (self.opens, self.wait) = (0, (0, 0));
+            }
+            self.since = self.now;
+        }
+        if self.state == State::Ramping {
+            self.seen.insert("opened while ramping");
+        }
+        self.opens += 1;
+        self.wait = self.settings.wait.bounds(self.opens, self.wait);
+        let until = |wait| self.not_before.max(self.now + wait);
+        self.until = (until(self.wait.0), until(self.wait.1));
+        self.go(State::Open, Some(reason));
+    }
+
+    fn ramp(&mut self, step: usize) {
+        let Some(&percent) = self.settings.ramp.get(step) else {
+            self.closed_since = self.now;
+            return self.go(State::Closed, None);
         };
-        self.trials.running.retain(|(_, ends)| *ends > self.now || good == Some(true) && false);
-        let _ = trial;
-        unimplemented!()
+        if self.state == State::Ramping {
+            self.seen.insert("next step of a ramp");
+            self.start_counting();
+        } else {
+            self.go(State::Ramping, self.reason);
+        }
+        (self.ramp_step, self.percent, self.step_succeeded) = (step, percent, false);
+        self.until = self.after_step();
+    }
+
+    fn after_step(&self) -> Between {
+        (self.now + self.settings.step(), self.now + self.settings.step())
+    }
+
+    // Operators.
+
+    pub(crate) fn configure(&mut self, settings: Settings) {
+        if std::mem::discriminant(&settings.window) != std::mem::discriminant(&self.settings.window)
+        {
+            self.history = History::default();
+        }
+        self.settings = settings;
+    }
+
+    pub(crate) fn force_open(&mut self, millis: Option<u64>) {
+        if matches!(self.state, State::Closed | State::Disabled) {
+            self.since = self.now;
+        }
+        self.until = millis.map_or(FOREVER, |millis| (self.now + millis, self.now + millis));
+        self.go(State::ForcedOpen, Some(Reason::Forced));
+    }
+
+    pub(crate) fn disable(&mut self) {
+        self.go(State::Disabled, None);
+    }
+
+    pub(crate) fn reset(&mut self) {
+        (self.opens, self.wait, self.not_before, self.closed_since) = (0, (0, 0), 0, 0);
+        self.go(State::Closed, None);
+    }
+}
+
+enum Judged {
+    Trip(Reason),
+    Watch,
+    Calm,
+}
+
+/// Rounded down to a hundredth of a percent.
+pub(crate) fn share(scaled: u64, calls: u64) -> Ratio {
+    let parts = u16::try_from(scaled.checked_div(calls).unwrap_or(0)).unwrap();
+    Ratio::new(f64::from(parts) / 10_000.0).unwrap()
+}
+
+fn name_of(state: State) -> &'static str {
+    match state {
+        State::Closed => "closed again",
+        State::Open => "open",
+        State::HalfOpen => "half-open",
+        State::Ramping => "ramping",
+        State::ForcedOpen => "forced open",
+        _ => "disabled",
     }
 }

@@ -26,7 +26,7 @@ pub(crate) struct Settings {
     pub(crate) success: u8,
     pub(crate) lease: Option<u64>,
     pub(crate) ramp: Vec<u8>,
-    pub(crate) step: u64,
+    step: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +76,11 @@ impl Settings {
         (self.permits * u32::from(self.success)).div_ceil(100).clamp(1, self.permits)
     }
 
+    /// How long a step of the ramp lasts; a second if the ramp was taken away meanwhile.
+    pub(crate) fn step(&self) -> u64 {
+        if self.ramp.is_empty() { 1_000 } else { self.step }
+    }
+
     pub(crate) fn lease(&self) -> u64 {
         self.lease.or(self.slow.map(|(threshold, ..)| 2 * threshold)).unwrap_or(30_000).max(1)
     }
@@ -95,8 +100,7 @@ impl Settings {
             Span::Time(time) => Window::time(ms(time)),
             Span::Calls(calls) => Window::count(calls),
         };
-        let rate =
-            |(limit, min_calls)| FailureRate { limit: Ratio::percent(limit), min_calls };
+        let rate = |(limit, min_calls)| FailureRate { limit: Ratio::percent(limit), min_calls };
         config.failure_rate = self.failure.map(rate);
         config.slow_rate = self.slow.map(|(threshold, limit, min_calls)| SlowRate {
             threshold: ms(threshold),
