@@ -157,7 +157,7 @@ impl Report {
             }
             None => {
                 let text = format!(
-                    "none: {} events lost on their way, their carrier restarted {} times",
+                    "none: {} events lost on their way, their carrier restarted {}",
                     service.events_lost,
                     times(service.carrier_restarts)
                 );

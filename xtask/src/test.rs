@@ -47,11 +47,11 @@ fn collect<T: Ord>(
 /// The tests, and the doctests of those crates that may have some.
 fn suites(members: &[&Member]) -> Vec<Command> {
     let mut suites = vec![unit_tests(members)];
-    let libraries: Vec<_> = members.iter().copied().filter(|member| member.has_library()).collect();
-    if !libraries.is_empty() {
+    if members.iter().any(|member| member.has_library()) {
         let mut doctests = cargo();
         doctests.args(["test", "--doc", "--no-fail-fast", "--all-features"]);
-        doctests.args(packages(&libraries));
+        // The same packages as above, so that what they share is built with the same features.
+        doctests.args(packages(members));
         suites.push(doctests);
     }
     suites
