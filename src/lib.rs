@@ -29,7 +29,7 @@
 //!
 //! Everything that needs no server is on by default. To pay for one part only, depend on its crate, or turn the
 //! default features off and name the parts: `lock`, `limiter`, `breaker`, `outbox`; `macros` and `tower` for the
-//! other two faces; `sqlite` for the outbox's embedded engine.
+//! other two faces; `sqlite` for the outbox's embedded engine. Off by default: `redis`, for locks that processes share.
 
 /// Everything of `mainstay-lock`.
 #[cfg(feature = "lock")]

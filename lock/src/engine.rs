@@ -194,8 +194,9 @@ async fn ask_remote(backend: Arc<dyn Backend>, hold: Arc<Hold>, ask: Ask) {
         Ask::Poll => backend.poll(&claim).await,
     };
     let mut acquired = ask != Ask::Poll;
-    if matches!(answer, Ok(Answer::Gone)) && hold.is_wanted() {
-        // The backend forgot the queue: stand in line again.
+    if matches!(answer, Ok(Answer::Gone)) && hold.is_waiting() {
+        // The backend forgot the queue: stand in line again. One that was granted meanwhile must not: if it
+        // was lost again, it would be taken anew and its guard would not notice that others were in between.
         answer = backend.acquire(&claim, true).await;
         acquired = true;
     }

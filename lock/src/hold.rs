@@ -165,6 +165,10 @@ impl Hold {
         self.slot.end().is_none()
     }
 
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.slot.is_waiting()
+    }
+
     pub(crate) fn begin_call(&self) -> bool {
         let begins = self.slot.begin_call();
         if begins {

@@ -51,6 +51,9 @@
 //!
 //! # Backends
 //!
+//! `Locks::redis(url)` (feature `redis`) keeps them on a Redis server for any number of processes; the docs of `RedisLocks`
+//! have its guarantee table, its keys and the permissions it needs. One server for now: no Sentinel, no Cluster, no TLS.
+//!
 //! [`backend::Backend`] is the seam behind which locks may be kept elsewhere; the module `conformance` (feature `testing`)
 //! holds a backend to the rules. In process nothing goes through the seam: calls are plain functions.
 
@@ -75,6 +78,8 @@ mod locks;
 mod lost;
 mod manager;
 mod observe;
+#[cfg(feature = "redis")]
+mod redis;
 mod release;
 mod request;
 mod run;
@@ -108,6 +113,9 @@ pub use run::Run;
 pub use scope::{InScope, LockExt};
 pub use terms::{LocksConfig, Reentrancy};
 pub use watch::LostSignal;
+
+#[cfg(feature = "redis")]
+pub use redis::{Redis, RedisBuilder, RedisConfig, RedisError, RedisLocks};
 
 #[cfg(feature = "tower")]
 pub use tower::{LockLayer, Locked, ResponseFuture};

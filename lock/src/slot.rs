@@ -153,6 +153,11 @@ impl<G, N: Clone> Slot<G, N> {
         }
     }
 
+    /// Whether it was neither granted nor ended.
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.lock().phase, Phase::Waiting)
+    }
+
     /// Starts a call for a waiter. False if nobody waits, or a call is on the wire.
     pub(crate) fn begin_call(&self) -> bool {
         let mut state = self.lock();

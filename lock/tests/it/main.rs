@@ -9,6 +9,7 @@ mod held;
 mod incidents;
 mod model;
 mod reentry;
+mod regrant;
 mod remote;
 mod requests;
 #[cfg(feature = "tower")]

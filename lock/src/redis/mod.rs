@@ -1,0 +1,15 @@
+//! Locks kept in a Redis.
+
+mod ask;
+mod backend;
+mod listener;
+mod locks;
+mod names;
+mod registry;
+mod scripts;
+mod server_time;
+mod store;
+mod wire;
+
+pub use mainstay_redis::{Redis, RedisBuilder, RedisConfig, RedisError};
+pub use store::RedisLocks;

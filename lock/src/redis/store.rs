@@ -1,0 +1,138 @@
+//! The backend's parts, held together.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use mainstay_core::{IntoKey, Key, KeyError};
+use mainstay_redis::Redis;
+use tokio::task::JoinHandle;
+
+use super::{listener, names::Names, registry::Registry, server_time::ServerTime};
+use crate::spawn::Spawner;
+
+/// Locks kept in a Redis, beside all other processes that use the same server and namespace.
+///
+/// A clone uses the same connection and the same channel. See [`Locks::redis`](crate::Locks::redis)
+/// for the guarantees.
+///
+/// # Keys
+///
+/// A lock has four keys, which share the hash tag `{name}`, and no key outlives its use:
+///
+/// | key | what | until |
+/// |---|---|---|
+/// | `{name}:mainstay:lock1:held` | owner, fence, when granted, channel, metadata | release, or the end of the lease |
+/// | `..:queue`, `..:waiters` | who waits | the queue is empty, or nobody has asked for 15 s |
+/// | `..:fence` | the last fence, only if the server's clock stepped back | the clock has passed it |
+///
+/// `mainstay` is the namespace, `lock1` the version of the layout. Processes are told on channels
+/// named `mainstay:lock1:*`, one each.
+///
+/// # Cost
+///
+/// One script each to acquire and to release; a hand-over costs one push besides, and no script at
+/// the waiter. A waiter asks every 5 s whether a push was lost. Renewals take one script for 100 leases.
+/// After each connect every waiter asks, and every holder has a look, once.
+///
+/// # Permissions
+///
+/// Keys `{*}:mainstay:lock1:*`, channels `mainstay:lock1:*`, and the commands `HELLO`, `CLIENT INFO`,
+/// `CLIENT KILL`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`, `MGET`, `SET`,
+/// `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `ZADD`, `ZCARD`, `ZPOPMIN`, `ZRANGE`, `ZRANK`, `ZREM`, `HDEL`, `HGET`
+/// and `HSET`.
+///
+/// # When the backend is down
+///
+/// Requests fail with [`LockError::Backend`](crate::LockError::Backend) where nothing was sent, and
+/// with [`LockError::Unknown`](crate::LockError::Unknown) where something was. Leases go on until they
+/// end; a server that comes back empty has forgotten its locks, and their holders are told when the
+/// connection is there again.
+#[derive(Clone)]
+pub struct RedisLocks {
+    pub(super) store: Arc<Store>,
+}
+
+pub(super) struct Store {
+    pub(super) redis: Redis,
+    pub(super) channel: Arc<str>,
+    pub(super) registry: Registry,
+    pub(super) time: ServerTime,
+    pub(super) spawner: Spawner,
+    namespace: Key,
+    listening: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl RedisLocks {
+    /// Locks in the namespace `mainstay` of the server behind `redis`.
+    pub fn new(redis: Redis) -> Self {
+        let namespace = Key::new(NAMESPACE).expect("a constant that is a key");
+        Self::in_key(redis, namespace)
+    }
+
+    /// Locks in a namespace of their own.
+    ///
+    /// # Errors
+    ///
+    /// If `namespace` is no key.
+    pub fn with_namespace(redis: Redis, namespace: impl IntoKey) -> Result<Self, KeyError> {
+        Ok(Self::in_key(redis, namespace.into_key()?))
+    }
+
+    /// The connection.
+    pub fn redis(&self) -> &Redis {
+        &self.store.redis
+    }
+
+    fn in_key(redis: Redis, namespace: Key) -> Self {
+        let store = Store {
+            redis,
+            channel: format!("{CHANNEL}{:016x}", fastrand::u64(..)).into(),
+            registry: Registry::default(),
+            time: ServerTime::default(),
+            spawner: Spawner::default(),
+            namespace,
+            listening: Mutex::default(),
+        };
+        Self { store: Arc::new(store) }
+    }
+}
+
+impl Store {
+    pub(super) fn names(&self, key: &Key) -> Names {
+        Names::new(key, &self.namespace)
+    }
+
+    /// Makes sure that pushes are heard; to be called before anything that they may follow.
+    pub(super) fn listen(self: &Arc<Self>) {
+        let mut listening = self.listening.lock().unwrap_or_else(PoisonError::into_inner);
+        if listening.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        self.spawner.enter();
+        let subscription = self.redis.subscribe(self.channel.clone());
+        *listening = self.spawner.detach(listener::run(Arc::downgrade(self), subscription));
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let listening = self.listening.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(task) = listening.take() {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for RedisLocks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut locks = f.debug_struct("RedisLocks");
+        locks.field("redis", &self.store.redis).field("namespace", &self.store.namespace);
+        locks.finish_non_exhaustive()
+    }
+}
+
+const NAMESPACE: &str = "mainstay";
+/// Without the namespace: a channel has no spaces.
+const CHANNEL: &str = "mainstay:lock1:";

@@ -1,0 +1,61 @@
+//! Locks kept in a Redis, against real servers that are killed, paused and emptied.
+#![allow(clippy::disallowed_methods, reason = "tests start tasks of their own")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
+
+mod conformance;
+mod fences;
+mod troubles;
+mod wire;
+
+use std::time::Duration;
+
+use mainstay_lock::{Clock, Locks, Redis};
+use mainstay_testkit::{
+    eventually,
+    redis::{Reply, Single},
+};
+
+/// Longer than anything should take.
+const SOON: Duration = Duration::from_secs(30);
+
+fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// One more client of the server, with a connection of its own, as in another process.
+fn client(server: &Single) -> Locks {
+    Locks::builder().wait(SOON).redis(Redis::open(&server.url()).unwrap())
+}
+
+/// As [`client`], with a lease that ends soon and a connection that gives up soon.
+fn short_lived(server: &Single, lease: Duration) -> Locks {
+    let redis = Redis::builder(&server.url()).unwrap().budget(ms(200)).build().unwrap();
+    Locks::builder().lease(lease).wait(SOON).redis(redis)
+}
+
+/// Waits until `count` wait for `name`.
+async fn until_waiting(locks: &Locks, name: &str, count: usize) {
+    let waiting = || async { locks.inspect(name).await.is_ok_and(|info| info.waiters == count) };
+    eventually(SOON, waiting).await.unwrap();
+}
+
+async fn within<T>(future: impl IntoFuture<Output = T>) -> T {
+    let done = Clock::boot().timeout(SOON, future.into_future()).await;
+    done.expect("within half a minute")
+}
+
+async fn keys(server: &Single) -> Vec<String> {
+    let Reply::List(keys) = server.command(&["KEYS", "*"]).await.unwrap() else {
+        panic!("a list of keys")
+    };
+    keys.iter().filter_map(|key| key.text().map(str::to_owned)).collect()
+}
+
+/// Nothing is left on the server once nobody uses it.
+async fn until_empty(server: &Single) {
+    let empty = || async {
+        let left = keys(server).await;
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left")) }
+    };
+    eventually(SOON, empty).await.unwrap();
+}

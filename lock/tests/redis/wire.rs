@@ -1,0 +1,243 @@
+//! What is on the server, and what it costs.
+
+use futures_util::future::join_all;
+use mainstay_lock::{Locks, Redis, RedisLocks, Released, key};
+use mainstay_testkit::{
+    eventually,
+    redis::{Reply, Single},
+};
+
+use crate::{SOON, client, keys, ms, short_lived, until_empty, until_waiting, within};
+
+async fn scripts_run(server: &Single) -> u64 {
+    let stats = server.command(&["INFO", "commandstats"]).await.unwrap();
+    let calls = stats.field("cmdstat_evalsha").unwrap_or("calls=0,");
+    calls.split(['=', ',']).nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn every_key_has_a_hash_tag_and_an_end() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    let guard = within(one.lock("order:7").metadata("till 7")).await.unwrap();
+    let waiter = tokio::spawn(two.lock("order:7").into_future());
+    until_waiting(&one, "order:7", 1).await;
+    let mut there = keys(&server).await;
+    there.sort();
+    let expected =
+        ["held", "queue", "waiters"].map(|key| format!("{{order:7}}:mainstay:lock1:{key}"));
+    assert_eq!(there, expected);
+    for key in there {
+        let left = server.command(&["PTTL", &key]).await.unwrap();
+        assert!(matches!(left, Reply::Int(left) if left > 0), "{key}: {left:?}");
+    }
+    guard.release().await;
+    within(waiter).await.unwrap().unwrap().release().await;
+    until_empty(&server).await;
+}
+
+#[tokio::test]
+async fn a_hand_over_takes_no_script_at_the_waiter() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    drop(within(one.lock("warm")).await.unwrap());
+    drop(within(two.lock("warm")).await.unwrap());
+    until_empty(&server).await;
+    let before = scripts_run(&server).await;
+    let guard = within(one.lock("a")).await.unwrap();
+    let waiter = tokio::spawn(two.lock("a").into_future());
+    // Looks from outside, so that only the locks' own scripts are counted.
+    let queued = || async {
+        server.command(&["ZCARD", "{a}:mainstay:lock1:queue"]).await.unwrap() == Reply::Int(1)
+    };
+    eventually(SOON, queued).await.unwrap();
+    guard.release().await;
+    within(waiter).await.unwrap().unwrap().release().await;
+    assert_eq!(scripts_run(&server).await - before, 4, "two acquired and released");
+}
+
+#[tokio::test]
+async fn renewals_of_many_locks_share_scripts() {
+    let server = Single::start().await.unwrap();
+    let locks = short_lived(&server, ms(3_000));
+    let names = (0..150).map(|number| key!("order:{}", number));
+    let guards = join_all(names.map(|name| locks.lock(name).into_future())).await;
+    let before = scripts_run(&server).await;
+    locks.clock().sleep(ms(4_500)).await;
+    let renewals = scripts_run(&server).await - before;
+    assert!(guards.iter().all(|guard| guard.as_ref().is_ok_and(|guard| guard.is_held())));
+    // One each would be 600.
+    assert!((4..=60).contains(&renewals), "{renewals} scripts");
+    drop(guards);
+    until_empty(&server).await;
+}
+
+/// A waiter whose process is gone, as it is on the server.
+async fn dead_waiter(server: &Single, name: &str, number: u32, seen: &str, channel: &str) {
+    let (owner, base) =
+        (format!("000000000000dead:{number:x}"), format!("{{{name}}}:mainstay:lock1"));
+    let ticket = number.to_string();
+    server.command(&["ZADD", &format!("{base}:queue"), &ticket, &owner]).await.unwrap();
+    let waiter = format!("{seen} 30000 {channel} ");
+    server.command(&["HSET", &format!("{base}:waiters"), &owner, &waiter]).await.unwrap();
+}
+
+#[tokio::test]
+async fn waiters_whose_process_is_gone_are_passed_over_at_once() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    let guard = within(one.lock("a")).await.unwrap();
+    let waiter = tokio::spawn(two.lock("a").into_future());
+    until_waiting(&one, "a", 1).await;
+    for number in 1..=40 {
+        dead_waiter(&server, "a", number, "9000000000000000", "nobody-listens").await;
+    }
+    guard.release().await;
+    let next = within(waiter).await.unwrap().unwrap();
+    let info = one.inspect("a").await.unwrap();
+    assert_eq!((info.holder.unwrap().fence, info.waiters), (next.fence(), 0));
+}
+
+/// Their host lost power: the server believes that they listen.
+#[tokio::test]
+async fn waiters_that_have_not_asked_for_long_are_passed_over() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    let guard = within(one.lock("a")).await.unwrap();
+    let waiter = tokio::spawn(two.lock("a").into_future());
+    until_waiting(&one, "a", 1).await;
+    // Somebody listens on the channel, and nobody does anything about it.
+    let redis = Redis::open(&server.url()).unwrap();
+    let _deaf = redis.subscribe("deaf");
+    redis.call(mainstay_redis::redis::cmd("PING")).await.unwrap();
+    dead_waiter(&server, "a", 1, "1000000", "deaf").await;
+    guard.release().await;
+    drop(within(waiter).await.unwrap().unwrap());
+}
+
+/// A push for a claim that this process does not know (any more) is given on.
+#[tokio::test]
+async fn a_grant_that_nobody_wants_is_given_back() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    let guard = within(one.lock("a")).await.unwrap();
+    let waiter = tokio::spawn(two.lock("a").into_future());
+    until_waiting(&one, "a", 1).await;
+    let Reply::List(channels) = server.command(&["PUBSUB", "CHANNELS"]).await.unwrap() else {
+        panic!("channels")
+    };
+    dead_waiter(&server, "a", 1, "9000000000000000", channels[0].text().unwrap()).await;
+    guard.release().await;
+    let next = within(waiter).await.unwrap().unwrap();
+    next.release().await;
+    until_empty(&server).await;
+}
+
+/// A holder that does not know that it lost its lock neither prolongs nor ends its successor's.
+#[tokio::test]
+async fn renewals_and_releases_spare_a_successor() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    for round in 0..2 {
+        let late = within(one.lock("a")).await.unwrap();
+        server.command(&["DEL", "{a}:mainstay:lock1:held"]).await.unwrap();
+        let next = within(two.lock("a").fixed_lease(ms(20_000))).await.unwrap();
+        if round == 0 {
+            let extended = late.extend(ms(60_000)).await;
+            assert!(extended.as_ref().is_err_and(|error| error.is_lost()), "{extended:?}");
+        } else {
+            let released = late.release().await;
+            assert!(matches!(released, Released::AlreadyLost { .. }), "{released:?}");
+        }
+        let holder = one.inspect("a").await.unwrap().holder.expect("the successor holds it");
+        assert!(holder.fence == next.fence() && holder.remaining <= ms(20_000), "{holder:?}");
+        next.release().await;
+    }
+    until_empty(&server).await;
+}
+
+/// The server gave the lock to a waiter, and the news went astray.
+#[tokio::test]
+async fn a_lost_push_is_made_up_for_by_a_poll() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    let guard = within(one.lock("a")).await.unwrap();
+    let waiter = tokio::spawn(two.lock("a").into_future());
+    until_waiting(&one, "a", 1).await;
+    let redis = Redis::open(&server.url()).unwrap();
+    let _deaf = redis.subscribe("deaf");
+    redis.call(mainstay_redis::redis::cmd("PING")).await.unwrap();
+    let waiters = "{a}:mainstay:lock1:waiters";
+    let Reply::List(entry) = server.command(&["HGETALL", waiters]).await.unwrap() else {
+        panic!("the waiter")
+    };
+    let [owner, record] = [0, 1].map(|at| entry[at].text().unwrap());
+    let mut fields: Vec<_> = record.split(' ').collect();
+    fields[2] = "deaf";
+    server.command(&["HSET", waiters, owner, &fields.join(" ")]).await.unwrap();
+    guard.release().await;
+    assert!(one.inspect("a").await.unwrap().is_held(), "the server believes that it was told");
+    let next = within(waiter).await.unwrap().unwrap();
+    assert!(next.is_held() && next.fence() > guard.fence());
+}
+
+/// What the documentation asks of an administrator is enough.
+#[tokio::test]
+async fn the_documented_permissions_suffice() {
+    let server = Single::start().await.unwrap();
+    let commands = "+hello +client|info +client|kill +subscribe +unsubscribe +evalsha +script|load \
+                    +time +get +mget +set +del +pexpire +pttl +publish +zadd +zcard +zpopmin +zrange +zrank \
+                    +zrem +hdel +hget +hset";
+    let mut rule = vec!["ACL", "SETUSER", "locks", "reset", "on", ">secret"];
+    rule.extend(["~{*}:mainstay:lock1:*", "&mainstay:lock1:*"]);
+    rule.extend(commands.split_whitespace());
+    server.command(&rule).await.unwrap();
+    let url = server.url().replace("redis://", "redis://locks:secret@");
+    let (one, two) = (Locks::redis(&url).unwrap(), Locks::redis(&url).unwrap());
+    let guard = within(one.lock("a").metadata("m")).await.unwrap();
+    let waiter = tokio::spawn(two.lock_timeout("a", SOON));
+    until_waiting(&one, "a", 1).await;
+    guard.extend(ms(5_000)).await.unwrap();
+    server.command(&["CLIENT", "KILL", "USER", "locks"]).await.unwrap();
+    eventually(SOON, || two.inspect("a")).await.unwrap();
+    assert!(eventually(SOON, || one.force_release("a", "x")).await.unwrap());
+    within(waiter).await.unwrap().unwrap().release().await;
+    until_empty(&server).await;
+    let Reply::List(denied) = server.command(&["ACL", "LOG"]).await.unwrap() else {
+        panic!("a log")
+    };
+    assert!(denied.is_empty(), "{denied:?}");
+}
+
+#[tokio::test]
+async fn a_replica_is_a_failure_and_nothing_is_in_doubt() {
+    let server = Single::start().await.unwrap();
+    server.command(&["REPLICAOF", "127.0.0.1", "1"]).await.unwrap();
+    let error = within(client(&server).lock("a")).await.unwrap_err();
+    assert!(matches!(error, mainstay_lock::LockError::Backend { .. }), "{error}");
+    assert!(error.to_string().contains("READONLY"), "{error}");
+}
+
+#[tokio::test]
+async fn namespaces_and_databases_are_apart() {
+    let server = Single::start().await.unwrap();
+    let redis = Redis::open(&server.url()).unwrap();
+    let other = RedisLocks::with_namespace(redis.clone(), "other shop").unwrap();
+    let (one, two) = (Locks::builder().redis(redis), Locks::builder().backend(other));
+    let third = Locks::redis(&format!("{}3", server.url())).unwrap();
+    let guards = [one.try_lock("a").await, two.try_lock("a").await, third.try_lock("a").await];
+    assert!(guards.iter().all(|guard| matches!(guard, Ok(Some(_)))), "{guards:?}");
+    let waiter = tokio::spawn(two.lock_timeout("a", SOON));
+    until_waiting(&one, "a", 0).await;
+    until_waiting(&two, "a", 1).await;
+    drop(guards);
+    drop(within(waiter).await.unwrap().unwrap());
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_a_failure() {
+    let locks = Locks::redis("redis://127.0.0.1:1/").unwrap();
+    let error = within(locks.lock("a").wait(ms(500))).await.unwrap_err();
+    assert!(matches!(error, mainstay_lock::LockError::Backend { .. }), "{error}");
+    assert!(Locks::redis("rediss://127.0.0.1/").is_err(), "no plain text in the place of TLS");
+}

@@ -1,0 +1,324 @@
+//! The task that owns the connection: it writes what is queued, and answers everybody.
+
+use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
+
+use mainstay_core::{Clock, Moment, Sleep};
+use redis::{ServerErrorKind, Value};
+use tokio::sync::mpsc;
+
+use crate::{
+    call::Reply,
+    config::RedisConfig,
+    error::{Cause, RedisError},
+    job::{Answer, Job, Ticket},
+    link::{Answers, BATCH, Batch, Identity, Link},
+    router::Router,
+    script::Script,
+    server::Server,
+};
+
+/// The task that owns the connection.
+pub(crate) struct Actor {
+    server: Server,
+    clock: Clock,
+    config: Arc<RedisConfig>,
+    router: Arc<Router>,
+    jobs: mpsc::Receiver<Job>,
+    /// Every handle is gone: finish what there is.
+    closed: bool,
+    /// Commands that were not written yet, in order.
+    backlog: VecDeque<Job>,
+    /// The connection before the next one.
+    before: Option<Identity>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Actor {
+    pub(crate) fn new(
+        server: Server,
+        clock: Clock,
+        config: Arc<RedisConfig>,
+        router: Arc<Router>,
+        jobs: mpsc::Receiver<Job>,
+    ) -> Self {
+        let (backlog, before, timer) = (VecDeque::new(), None, None);
+        Self { server, clock, config, router, jobs, closed: false, backlog, before, timer }
+    }
+
+    /// Works until every handle is gone and everybody is answered.
+    pub(crate) async fn run(mut self) {
+        while let Some(mut link) = self.connect().await {
+            let cause = self.serve(&mut link).await;
+            for batch in link.in_flight().drain(..) {
+                self.lose(batch.tickets, &cause);
+            }
+            self.before = link.identity().cloned().or(self.before.take());
+            tracing::debug!(server = ?self.server, %cause, "the connection to Redis is closed");
+        }
+    }
+
+    /// Connects, with pauses. Between attempts commands are refused at once. `None` when it is over.
+    async fn connect(&mut self) -> Option<Link> {
+        let mut pause = Duration::ZERO;
+        for attempt in 1.. {
+            if self.is_over() {
+                return None;
+            }
+            let cause = match self.attempt().await {
+                Ok(link) => return Some(link),
+                Err(cause) => cause,
+            };
+            tracing::warn!(server = ?self.server, attempt, %cause, "Redis cannot be reached");
+            for job in self.backlog.drain(..).collect::<Vec<_>>() {
+                self.refuse(job, &cause);
+            }
+            pause = self.config.retry.delay(attempt, pause);
+            self.refuse_for(pause, &cause).await;
+        }
+        None
+    }
+
+    /// One attempt; commands wait for it within their budget.
+    async fn attempt(&mut self) -> Result<Link, Cause> {
+        let (server, router) = (self.server.clone(), self.router.clone());
+        let before = self.before.clone();
+        let opening = async move { Link::open(&server, &router, before).await };
+        let mut opening = std::pin::pin!(self.clock.timeout(self.config.connect_budget, opening));
+        let opened = loop {
+            self.set_timer(None);
+            tokio::select! {
+                opened = &mut opening => break opened,
+                job = self.jobs.recv(), if self.may_take() => self.take(job),
+                () = tick(&mut self.timer) => self.expire_backlog(),
+            }
+        };
+        match opened {
+            Ok(Ok(link)) => {
+                self.before = None;
+                self.router.all_may_have_lost();
+                Ok(link)
+            }
+            Ok(Err(error)) => Err(Cause::new(error)),
+            Err(_) => {
+                Err(Cause::new(format!("no greeting within {:?}", self.config.connect_budget)))
+            }
+        }
+    }
+
+    async fn refuse_for(&mut self, pause: Duration, cause: &Cause) {
+        let mut end = std::pin::pin!(self.clock.sleep(pause));
+        while !self.closed {
+            tokio::select! {
+                () = &mut end => return,
+                job = self.jobs.recv() => match job {
+                    Some(job) => self.refuse(job, cause),
+                    None => self.closed = true,
+                },
+            }
+        }
+    }
+
+    /// Works until the connection is lost, or everybody has gone home.
+    async fn serve(&mut self, link: &mut Link) -> Cause {
+        let mut taken = Vec::with_capacity(BATCH);
+        loop {
+            self.write(link).await;
+            if self.is_over() && link.is_idle() {
+                return Cause::new("it is not needed any more");
+            }
+            self.set_timer(Some(link));
+            tokio::select! {
+                // Answers first: one that came in time is not overtaken by its deadline.
+                biased;
+                answered = link.answered() => {
+                    let Some((batch, answers)) = answered else {
+                        return Cause::new("the connection was closed");
+                    };
+                    if let Some(cause) = self.settle(batch, answers) {
+                        return cause;
+                    }
+                }
+                count = self.jobs.recv_many(&mut taken, BATCH), if self.may_take() => {
+                    self.closed |= count == 0;
+                    self.backlog.extend(taken.drain(..));
+                }
+                () = tick(&mut self.timer) => {
+                    if let Some(cause) = self.expire(link) {
+                        return cause;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes what is queued now, as far as the window allows.
+    async fn write(&mut self, link: &mut Link) {
+        while link.has_room() {
+            // Nobody waits for the answer any more, and nothing was sent: leave it at that.
+            self.backlog.retain(|job| !job.ticket.is_moot());
+            if self.backlog.is_empty() {
+                return;
+            }
+            let count = self.backlog.len().min(BATCH);
+            link.write(self.backlog.drain(..count), &self.clock).await;
+        }
+    }
+
+    /// Hands out the answers to a batch. Why the connection is of no more use, if so.
+    fn settle(&mut self, batch: Batch, (commands, answers): Answers) -> Option<Cause> {
+        let Batch { tickets, written, .. } = batch;
+        let answers = match answers {
+            Ok(answers) => answers,
+            Err(error) => {
+                let cause = Cause::new(error);
+                self.lose(tickets, &cause);
+                return Some(cause);
+            }
+        };
+        let (mut answers, mut again) = (answers.into_iter(), Vec::new());
+        for (mut ticket, command) in tickets.into_iter().zip(commands.cmd_iter()) {
+            match answers.next() {
+                Some(Value::ServerError(error)) => {
+                    if forgot(&error) && ticket.reload() {
+                        again.push(Job { command: command.clone(), ticket });
+                        continue;
+                    }
+                    self.answer(ticket, Err(self.server.refused(&error)));
+                }
+                Some(value) => self.answer(ticket, Ok(Reply::new(value, written))),
+                None => self.lose(vec![ticket], &Cause::new("an answer is missing")),
+            }
+        }
+        self.reload(again);
+        None
+    }
+
+    /// Sends calls again whose script the server did not know, behind the script's text.
+    fn reload(&mut self, again: Vec<Job>) {
+        let mut scripts: Vec<&'static Script> = Vec::new();
+        for job in again.into_iter().rev() {
+            scripts.extend(job.ticket.script);
+            self.backlog.push_front(job);
+        }
+        scripts.sort_unstable_by_key(|script| script.digest());
+        scripts.dedup_by_key(|script| script.digest());
+        for script in scripts {
+            let deadline = self.backlog.front().map_or(Moment::NEVER, |job| job.ticket.deadline);
+            self.backlog.push_front(Job::new(script.load(), None, Answer::Nobody, deadline));
+        }
+    }
+
+    /// Tells those whose budget is spent. Why the connection is of no more use, if so.
+    fn expire(&mut self, link: &mut Link) -> Option<Cause> {
+        self.timer = None;
+        self.expire_backlog();
+        let (now, budget) = (self.clock.now(), self.config.budget);
+        let silent = || Cause::new(format!("no answer within {budget:?}"));
+        let mut silence = Duration::ZERO;
+        for batch in link.in_flight() {
+            silence = silence.max(now.saturating_since(batch.written));
+            for ticket in batch.tickets.iter_mut().filter(|ticket| ticket.deadline <= now) {
+                let answer = std::mem::replace(&mut ticket.answer, Answer::Nobody);
+                tell(&self.router, answer, Err(self.server.unknown(silent())));
+            }
+        }
+        let gave_up = silence >= self.config.give_up_after;
+        gave_up.then(|| Cause::new(format!("no answer for {silence:?}, connection given up")))
+    }
+
+    fn expire_backlog(&mut self) {
+        self.timer = None;
+        let (now, budget) = (self.clock.now(), self.config.budget);
+        let cause = Cause::new(format!("not written within {budget:?}"));
+        while self.backlog.front().is_some_and(|job| job.ticket.deadline <= now) {
+            if let Some(job) = self.backlog.pop_front() {
+                self.refuse(job, &cause);
+            }
+        }
+    }
+
+    /// Sets the timer if it is not: deadlines come in order, so a timer that is set comes first.
+    fn set_timer(&mut self, link: Option<&mut Link>) {
+        if self.timer.is_some() {
+            return;
+        }
+        let waiting = self.backlog.front().map(|job| job.ticket.deadline);
+        let flying = link.and_then(|link| {
+            let unanswered = |ticket: &Ticket| !matches!(ticket.answer, Answer::Nobody);
+            let give_up = link.in_flight().front()?.written + self.config.give_up_after;
+            let mut tickets = link.in_flight().iter().flat_map(|batch| &batch.tickets);
+            let first = tickets.find(|ticket| unanswered(ticket));
+            Some(first.map_or(give_up, |ticket| ticket.deadline.min(give_up)))
+        });
+        let next = waiting.into_iter().chain(flying).min();
+        self.timer = next.map(|at| Box::pin(self.clock.sleep_until(at)));
+    }
+
+    fn may_take(&self) -> bool {
+        !self.closed && self.backlog.len() < self.config.queue.max(1)
+    }
+
+    fn take(&mut self, job: Option<Job>) {
+        match job {
+            Some(job) => self.backlog.push_back(job),
+            None => self.closed = true,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.closed && self.backlog.is_empty()
+    }
+
+    fn refuse(&self, job: Job, cause: &Cause) {
+        self.answer(job.ticket, Err(self.server.failed(cause.clone())));
+    }
+
+    fn lose(&self, tickets: Vec<Ticket>, cause: &Cause) {
+        for ticket in tickets {
+            self.answer(ticket, Err(self.server.unknown(cause.clone())));
+        }
+    }
+
+    fn answer(&self, ticket: Ticket, answer: Result<Reply, RedisError>) {
+        tell(&self.router, ticket.answer, answer);
+    }
+}
+
+impl Ticket {
+    /// Whether to send a call once more: somebody waits for it, and it did not happen too often.
+    fn reload(&mut self) -> bool {
+        let again = self.script.is_some() && !self.is_moot() && self.reloads < RELOADS;
+        self.reloads += 1;
+        again && !matches!(self.answer, Answer::Nobody)
+    }
+}
+
+fn tell(router: &Router, to: Answer, answer: Result<Reply, RedisError>) {
+    match to {
+        Answer::Caller(caller) => {
+            // Gone meanwhile: the command is done all the same.
+            let _ = caller.send(answer);
+        }
+        Answer::Listeners(channel) => {
+            if let Err(error) = answer {
+                tracing::warn!(%error, "a subscription was refused");
+                router.may_have_lost(&channel);
+            }
+        }
+        Answer::Nobody => {}
+    }
+}
+
+fn forgot(error: &redis::ServerError) -> bool {
+    error.kind() == Some(ServerErrorKind::NoScript)
+}
+
+async fn tick(timer: &mut Option<Pin<Box<Sleep>>>) {
+    match timer {
+        Some(timer) => timer.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How often a script is loaded again for one call.
+const RELOADS: u8 = 3;

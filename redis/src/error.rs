@@ -1,0 +1,128 @@
+//! Why a command has no answer.
+
+use std::{error::Error, fmt, sync::Arc, time::Duration};
+
+/// Why a command has no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RedisError {
+    /// The command was never written: nothing was done, and nothing will be.
+    #[error("{server} was not asked: {cause}; nothing was done, try again later")]
+    Failed {
+        /// The server's address.
+        server: Arc<str>,
+        /// Why.
+        cause: Cause,
+    },
+    /// The command was written and no answer came: it may have been done, or may yet be.
+    #[error("{server} was asked and gave no answer: {cause}; it may have been done")]
+    Unknown {
+        /// The server's address.
+        server: Arc<str>,
+        /// Why.
+        cause: Cause,
+    },
+    /// The server answered with an error.
+    #[error("{server} refused with {code}: {message}")]
+    Refused {
+        /// The server's address.
+        server: Arc<str>,
+        /// The error's first word, such as `NOPERM`.
+        code: Arc<str>,
+        /// The rest of it.
+        message: Arc<str>,
+    },
+    /// The answer is not what the caller can read; the command was done.
+    #[error("the answer of Redis cannot be read: {cause}")]
+    Unreadable {
+        /// Why.
+        cause: Cause,
+    },
+    /// The address or its settings cannot work.
+    #[error("this is no address of a Redis: {cause}; write `redis://host:port/db`")]
+    InvalidAddress {
+        /// Why.
+        cause: Cause,
+    },
+}
+
+impl RedisError {
+    /// Whether the command may have been done although no usable answer came.
+    ///
+    /// A script that the server broke off may have done a part of its work.
+    pub fn is_unknown(&self) -> bool {
+        match self {
+            Self::Unknown { .. } | Self::Unreadable { .. } => true,
+            Self::Refused { code, .. } => !OUTRIGHT.contains(&&**code),
+            Self::Failed { .. } | Self::InvalidAddress { .. } => false,
+        }
+    }
+
+    /// Whether the server answered with an error.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+
+    /// When to try again, if that may help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Failed { .. } | Self::Unknown { .. } => Some(RETRY),
+            Self::Refused { code, .. } => PASSING.contains(&&**code).then_some(RETRY),
+            Self::Unreadable { .. } | Self::InvalidAddress { .. } => None,
+        }
+    }
+
+    pub(crate) fn unreadable(cause: redis::ParsingError) -> Self {
+        Self::Unreadable { cause: Cause::new(cause) }
+    }
+
+    pub(crate) fn invalid(cause: redis::RedisError) -> Self {
+        Self::InvalidAddress { cause: Cause::new(cause) }
+    }
+}
+
+/// What stood in the way; a driver's error is behind it.
+#[derive(Clone)]
+pub struct Cause(Arc<dyn Error + Send + Sync>);
+
+impl Cause {
+    pub(crate) fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(Arc::from(source.into()))
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cause({})", self.0)
+    }
+}
+
+/// Refusals that come before a script or command has done anything. Of these, `READONLY` and `OOM` stop a
+/// script at its first write, and only there.
+const OUTRIGHT: [&str; 13] = [
+    "NOSCRIPT",
+    "NOAUTH",
+    "LOADING",
+    "BUSY",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOREPLICAS",
+    "MOVED",
+    "ASK",
+    "CLUSTERDOWN",
+    "CROSSSLOT",
+    "READONLY",
+    "OOM",
+];
+
+/// Refusals that pass by themselves.
+const PASSING: [&str; 7] =
+    ["LOADING", "BUSY", "MASTERDOWN", "READONLY", "NOREPLICAS", "CLUSTERDOWN", "OOM"];
+
+const RETRY: Duration = Duration::from_millis(100);

@@ -1,0 +1,212 @@
+//! The handle that users hold.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use mainstay_core::Clock;
+use redis::{Client, Cmd, ToRedisArgs};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    actor::Actor,
+    call::Call,
+    config::RedisConfig,
+    error::{Cause, RedisError},
+    job::{Answer, Job},
+    router::Router,
+    script::{Invocation, Script},
+    server::Server,
+    spawn,
+    subscription::Subscription,
+};
+
+/// One pipelined connection to a Redis, opened when first used and opened again when lost.
+///
+/// A clone is a reference count and uses the same connection. See the [crate](crate) for the guarantees.
+#[derive(Clone)]
+pub struct Redis {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    server: Server,
+    clock: Clock,
+    config: Arc<RedisConfig>,
+    pub(crate) router: Arc<Router>,
+    // The actor ends with its runtime; the next command starts another on the caller's.
+    queue: Mutex<Option<mpsc::Sender<Job>>>,
+}
+
+impl Redis {
+    /// The server at a URL such as `redis://user:password@host:6379/0`. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError::InvalidAddress`], also for a `rediss://` URL: TLS is not offered yet, and plain
+    /// text instead of it never is.
+    pub fn open(url: &str) -> Result<Self, RedisError> {
+        Self::builder(url)?.build()
+    }
+
+    /// Sets clock and patience of a connection to `url`.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn builder(url: &str) -> Result<RedisBuilder, RedisError> {
+        Client::open(url).map(RedisBuilder::new).map_err(RedisError::invalid)
+    }
+
+    /// Sets clock and patience of a connection with the settings of `client`, whatever its own
+    /// protocol and time-outs are.
+    pub fn from_client(client: Client) -> RedisBuilder {
+        RedisBuilder::new(client)
+    }
+
+    /// Puts a command into the queue, before it returns, and gives the future of its answer.
+    ///
+    /// Commands that block (`BLPOP`, `WAIT`) or change the connection (`MULTI`, `SELECT`) have no place
+    /// here: others share it.
+    pub fn call(&self, command: Cmd) -> Call {
+        self.send(command, None)
+    }
+
+    /// Starts a call of a script. Whatever it touches is named by `keys`.
+    pub fn eval<K: ToRedisArgs>(
+        &self,
+        script: &'static Script,
+        keys: impl IntoIterator<Item = K, IntoIter: ExactSizeIterator>,
+    ) -> Invocation<'_> {
+        Invocation::new(self, script, keys.into_iter())
+    }
+
+    /// Listens to a channel; commands sent after this find the subscription in place.
+    ///
+    /// Pushes are not kept: one that was sent while the connection was down is gone, and the listener
+    /// is told that this may be so.
+    pub fn subscribe(&self, channel: impl Into<Arc<str>>) -> Subscription {
+        Subscription::new(self, channel.into())
+    }
+
+    /// The clock that budgets run on.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// The time budgets.
+    pub fn config(&self) -> &RedisConfig {
+        &self.inner.config
+    }
+
+    pub(crate) fn send(&self, command: Cmd, script: Option<&'static Script>) -> Call {
+        let (answer, answered) = oneshot::channel();
+        let server = self.inner.server.clone();
+        match self.inner.enqueue(command, script, Answer::Caller(answer)) {
+            Ok(()) => Call::waiting(server, answered),
+            Err(error) => Call::refused(server, error),
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn enqueue(
+        self: &Arc<Self>,
+        command: Cmd,
+        script: Option<&'static Script>,
+        answer: Answer,
+    ) -> Result<(), RedisError> {
+        let deadline = self.clock.now() + self.config.budget;
+        let job = Job::new(command, script, answer, deadline);
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let running = queue.take().filter(|queue| !queue.is_closed());
+        let running = match running {
+            Some(running) => running,
+            None => self.start()?,
+        };
+        let sent = running.try_send(job);
+        *queue = Some(running);
+        sent.map_err(|_| self.overloaded())
+    }
+
+    /// Starts the task that owns the connection.
+    fn start(&self) -> Result<mpsc::Sender<Job>, RedisError> {
+        let (queue, jobs) = mpsc::channel(self.config.queue.max(1));
+        let (server, router) = (self.server.clone(), self.router.clone());
+        let actor = Actor::new(server, self.clock.clone(), self.config.clone(), router, jobs);
+        if spawn::detach(actor.run()) {
+            return Ok(queue);
+        }
+        Err(self.server.failed(Cause::new("there is no tokio runtime to connect on")))
+    }
+
+    fn overloaded(&self) -> RedisError {
+        let waiting = self.config.queue;
+        self.server.failed(Cause::new(format!("{waiting} commands wait to be written already")))
+    }
+}
+
+/// The address and the patience; never the user or the password.
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut redis = f.debug_struct("Redis");
+        redis.field("server", &self.inner.server).field("config", &self.inner.config);
+        redis.finish_non_exhaustive()
+    }
+}
+
+/// Sets clock and patience of a [`Redis`].
+#[must_use = "finish with `build`"]
+pub struct RedisBuilder {
+    client: Client,
+    clock: Clock,
+    config: RedisConfig,
+}
+
+impl RedisBuilder {
+    fn new(client: Client) -> Self {
+        Self { client, clock: Clock::default(), config: RedisConfig::default() }
+    }
+
+    /// Runs budgets and pauses on `clock`.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Replaces all budgets and bounds.
+    pub fn config(mut self, config: RedisConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// How long one command may take; see [`RedisConfig::budget`].
+    pub fn budget(mut self, budget: std::time::Duration) -> Self {
+        self.config.budget = budget;
+        self
+    }
+
+    /// Makes the handle. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError::InvalidAddress`].
+    pub fn build(self) -> Result<Redis, RedisError> {
+        let inner = Inner {
+            server: Server::new(&self.client)?,
+            clock: self.clock,
+            config: Arc::new(self.config),
+            router: Arc::default(),
+            queue: Mutex::default(),
+        };
+        Ok(Redis { inner: Arc::new(inner) })
+    }
+}
+
+impl fmt::Debug for RedisBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut builder = f.debug_struct("RedisBuilder");
+        builder.field("config", &self.config).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,96 @@
+//! Constant scripts.
+
+use std::{fmt, sync::OnceLock};
+
+use redis::{Cmd, ToRedisArgs};
+
+use crate::{call::Call, handle::Redis};
+
+/// A Lua script of the program, kept in a `static`.
+///
+/// It is sent by its digest. A server that does not know it (new, restarted, flushed) is given the
+/// text once, and the call goes on: its caller notices nothing.
+///
+/// # Examples
+///
+/// ```
+/// use mainstay_redis::Script;
+///
+/// static ADD: Script = Script::new("return redis.call('INCRBY', KEYS[1], ARGV[1])");
+/// assert_eq!(ADD.digest().len(), 40);
+/// ```
+pub struct Script {
+    text: &'static str,
+    digest: OnceLock<String>,
+}
+
+impl Script {
+    /// The script with this text. Values belong in keys and arguments, never in the text.
+    pub const fn new(text: &'static str) -> Self {
+        Self { text, digest: OnceLock::new() }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// The SHA-1 digest that the server knows it by.
+    pub fn digest(&self) -> &str {
+        self.digest.get_or_init(|| redis::Script::new(self.text).get_hash().to_owned())
+    }
+
+    pub(crate) fn load(&self) -> Cmd {
+        redis::cmd("SCRIPT").arg("LOAD").arg(self.text).take()
+    }
+}
+
+impl fmt::Debug for Script {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Script").field(&self.digest()).finish()
+    }
+}
+
+/// A call of a script; finish with [`call`](Self::call).
+#[must_use = "nothing is sent before `call`"]
+pub struct Invocation<'a> {
+    redis: &'a Redis,
+    script: &'static Script,
+    command: Cmd,
+}
+
+impl<'a> Invocation<'a> {
+    pub(crate) fn new<K: ToRedisArgs>(
+        redis: &'a Redis,
+        script: &'static Script,
+        keys: impl ExactSizeIterator<Item = K>,
+    ) -> Self {
+        let mut command = Cmd::with_capacity(ARGS, BYTES);
+        command.arg("EVALSHA").arg(script.digest()).arg(keys.len());
+        for key in keys {
+            command.arg(key);
+        }
+        Self { redis, script, command }
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, arg: impl ToRedisArgs) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Puts the call into the queue, before it returns, and gives the future of its answer.
+    pub fn call(self) -> Call {
+        self.redis.send(self.command, Some(self.script))
+    }
+}
+
+impl fmt::Debug for Invocation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Invocation").field("script", &self.script).finish_non_exhaustive()
+    }
+}
+
+/// Room for most calls.
+const ARGS: usize = 16;
+const BYTES: usize = 256;

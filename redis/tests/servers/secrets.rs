@@ -1,0 +1,23 @@
+//! What is shown, and what is refused.
+
+use mainstay_redis::{Push, Redis, RedisError, redis::cmd};
+
+#[tokio::test]
+async fn passwords_and_payloads_are_never_shown() {
+    let redis = Redis::open("redis://anna:geheim@127.0.0.1:1/3").unwrap();
+    let error = redis.call(cmd("SET").arg("k").arg("geheim").take()).await.unwrap_err();
+    assert!(matches!(error, RedisError::Failed { .. }), "{error:?}");
+    let builder = Redis::builder("redis://anna:geheim@127.0.0.1:1/3").unwrap();
+    let shown = format!("{redis:?} {builder:?} {error:?} {error} {:?}", redis.call(cmd("PING")));
+    assert!(!shown.contains("geheim") && !shown.contains("anna"), "{shown}");
+    assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
+    assert_eq!(format!("{:?}", Push::Message(b"geheim".to_vec())), "Message(6 bytes)");
+}
+
+#[test]
+fn an_encrypted_address_is_never_spoken_to_in_plain_text() {
+    for url in ["rediss://127.0.0.1/", "http://127.0.0.1/", "nonsense"] {
+        let error = Redis::open(url).unwrap_err();
+        assert!(matches!(error, RedisError::InvalidAddress { .. }), "{url}: {error}");
+    }
+}
