@@ -48,7 +48,7 @@ enum Task {
     },
     /// Runs the benchmarks
     Bench {
-        /// Passed on to `cargo bench`
+        /// What to measure (limiter, breaker, stack, lock, outbox), `--check` to fail below a bar, `--quick`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
