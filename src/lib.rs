@@ -89,6 +89,12 @@ pub use mainstay_core::{
     ManualClock, Moment, OnReject, Outcome, With, key,
 };
 
-#[cfg(doctest)]
+#[cfg(all(
+    doctest,
+    feature = "lock",
+    feature = "limiter",
+    feature = "breaker",
+    feature = "macros"
+))]
 #[doc = include_str!("../README.md")]
 struct Readme;
