@@ -28,6 +28,9 @@ struct Args {
     /// Measures less, and writes nothing: to see that everything works
     #[arg(long)]
     quick: bool,
+    /// Runs only sides with this text in their name, and writes nothing: for a profile
+    #[arg(long, value_name = "TEXT", conflicts_with = "check")]
+    side: Option<String>,
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -42,13 +45,16 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         if !args.groups.is_empty() && !args.groups.iter().any(|wants| wants == name) {
             continue;
         }
-        let group = make();
+        let mut group = make();
+        if let Some(text) = &args.side {
+            group.only(text);
+        }
         let title = group.title;
         let say = |what: &str| eprintln!("[{:>4}s] {name}: {what}", (wall() - start).as_secs());
         let (tables, bars) = group.measure(effort, runtime.handle(), &allocations, say);
         let verdicts = bars.iter().map(|bar| bar.judge(&tables)).collect();
         let report = Report { name, title, machine: machine.clone(), tables, verdicts };
-        if !args.quick {
+        if !args.quick && args.side.is_none() {
             report.write(&home.join("results"))?;
         }
         println!("\n{title}\n\n{}", report.bars());

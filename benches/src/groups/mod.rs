@@ -43,6 +43,17 @@ pub enum Part {
 }
 
 impl Group {
+    /// Leaves only sides with `text` in their name: for a profile.
+    pub fn only(&mut self, text: &str) {
+        for part in &mut self.parts {
+            match part {
+                Part::Calls(calls) => calls.sides.retain(|side| side.name.contains(text)),
+                Part::Runs(runs) => runs.sides.retain(|side| side.name.contains(text)),
+                Part::Known(_) => {}
+            }
+        }
+    }
+
     /// Measures everything; `say` is told what comes next.
     pub fn measure(
         self,

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{Group, Part, database::Database};
 use crate::{
-    harness::{Column, Effort, RunSide, Runs, Whose, wall},
+    harness::{Column, Effort, RunSide, Runs, Whose, process_cpu, wall},
     report::{Bar, Limit},
 };
 
@@ -25,6 +25,9 @@ const OURS_IN_TX: &str = "business row + mainstay enqueue in a plain sqlx transa
 const RAW: &str = "log and cursor by hand";
 const RELAY: &str = "mainstay relay";
 const RATE: &str = "messages";
+/// CPU time of the whole process, which a busy neighbour disturbs less than a rate.
+const CPU: &str = "CPU of one, 1 client";
+const CPU_OF_RELAY: &str = "CPU of one";
 const DURABLE: &str = "16 clients, synchronous=FULL";
 /// Clients, with the heading of their figures.
 const CLIENTS: [(usize, &str); 3] = [(1, "1 client"), (16, "16 clients"), (64, "64 clients")];
@@ -51,7 +54,14 @@ pub fn group() -> Group {
                 DURABLE,
                 GATED,
             ),
+            Bar::ratio("CPU of an enqueue", (OURS, CPU), (FLOOR, CPU), Limit::Shown),
             Bar::ratio("relay", (RELAY, RATE), (RAW, RATE), Limit::AtLeast(0.8)),
+            Bar::ratio(
+                "CPU of a message sent",
+                (RELAY, CPU_OF_RELAY),
+                (RAW, CPU_OF_RELAY),
+                Limit::Shown,
+            ),
         ],
     }
 }
@@ -70,6 +80,7 @@ fn enqueues() -> Runs {
     let side = |name, whose, job| RunSide::new(name, whose, move |effort| enqueue_all(effort, job));
     let mut columns: Vec<_> = CLIENTS.map(|(_, name)| Column { name, unit: "tx/s" }).into();
     columns.push(Column { name: DURABLE, unit: "tx/s" });
+    columns.push(Column { name: CPU, unit: "us" });
     Runs {
         title: "Enqueue: transactions of one business row and one message",
         note: "A write-ahead log, synchronous=NORMAL where nothing else is said, 256 bytes of payload, 8 connections, 2 threads. SQLite has one writer at a \
@@ -88,18 +99,19 @@ fn enqueues() -> Runs {
 fn enqueue_all(effort: Effort, job: Job) -> Vec<f64> {
     let normal =
         |(clients, _): (usize, _)| enqueue(effort, job, clients, SqliteSynchronous::Normal);
-    let mut rates: Vec<f64> = CLIENTS.into_iter().map(normal).collect();
-    rates.push(enqueue(effort, job, 16, SqliteSynchronous::Full));
-    rates
+    let (mut figures, costs): (Vec<f64>, Vec<f64>) = CLIENTS.into_iter().map(normal).unzip();
+    figures.push(enqueue(effort, job, 16, SqliteSynchronous::Full).0);
+    figures.push(costs[0]);
+    figures
 }
 
-/// Transactions a second.
-fn enqueue(effort: Effort, job: Job, clients: usize, synchronous: SqliteSynchronous) -> f64 {
+/// Transactions a second, and microseconds of CPU time for one.
+fn enqueue(effort: Effort, job: Job, clients: usize, synchronous: SqliteSynchronous) -> (f64, f64) {
     let time = effort.run / 2;
     runtime().block_on(async {
         let database = Arc::new(Database::new(synchronous).await);
         let gate = Arc::new(Mutex::new(()));
-        let (start, mut tasks) = (wall(), JoinSet::new());
+        let (start, before, mut tasks) = (wall(), process_cpu(), JoinSet::new());
         for client in 0..clients {
             let (database, gate) = (database.clone(), gate.clone());
             tasks.spawn(async move {
@@ -111,8 +123,9 @@ fn enqueue(effort: Effort, job: Job, clients: usize, synchronous: SqliteSynchron
                 done
             });
         }
-        let done: u64 = tasks.join_all().await.into_iter().sum();
-        done as f64 / (wall() - start).as_secs_f64()
+        let done = tasks.join_all().await.into_iter().sum::<u64>() as f64;
+        let (time, used) = (wall() - start, process_cpu() - before);
+        (done / time.as_secs_f64(), used.as_secs_f64() * 1e6 / done)
     })
 }
 
@@ -164,7 +177,7 @@ fn relays() -> Runs {
         title: "Relay: messages to a publisher that does nothing",
         note: "Both read the same 20,000 rows of 1,000 keys in batches of 100, synchronous=NORMAL. By hand: read, decode, move the cursor, nothing else. \
                Ours also writes what it is about to send before it sends, so that a crash is seen, and keeps the order of each key.",
-        columns: vec![Column { name: RATE, unit: "/s" }],
+        columns: vec![Column { name: RATE, unit: "/s" }, Column { name: CPU_OF_RELAY, unit: "us" }],
         sides: vec![
             RunSide::new(RAW, Whose::Theirs, |effort| drain(effort, Drain::ByHand)),
             RunSide::new(RELAY, Whose::Ours, |effort| drain(effort, Drain::Relay)),
@@ -178,13 +191,13 @@ enum Drain {
     Relay,
 }
 
-/// Messages a second.
+/// Messages a second, and microseconds of CPU time for one.
 fn drain(effort: Effort, how: Drain) -> Vec<f64> {
     let count = if effort.runs < Effort::FULL.runs { 5_000 } else { 20_000 };
     runtime().block_on(async {
         let database = Database::new(SqliteSynchronous::Normal).await;
         fill(&database.outbox, count).await;
-        let start = wall();
+        let (start, before) = (wall(), process_cpu());
         match how {
             Drain::ByHand => assert_eq!(by_hand(&database).await, count),
             Drain::Relay => {
@@ -193,7 +206,8 @@ fn drain(effort: Effort, how: Drain) -> Vec<f64> {
                 assert_eq!(database.outbox.stats().sent, count);
             }
         }
-        vec![count as f64 / (wall() - start).as_secs_f64()]
+        let (time, used) = (wall() - start, process_cpu() - before);
+        vec![count as f64 / time.as_secs_f64(), used.as_secs_f64() * 1e6 / count as f64]
     })
 }
 

@@ -14,4 +14,4 @@ pub use parker::Parker;
 pub use runs::{RunSide, Runs};
 pub use side::{Side, Whose, Work};
 pub use table::{Column, Row, Samples, Table};
-pub use time::{thread_cpu, wall};
+pub use time::{process_cpu, thread_cpu, wall};

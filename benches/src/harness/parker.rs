@@ -36,8 +36,8 @@ impl Wake for Woken {
     }
 }
 
-/// How long nothing happens before we look ourselves. tower-resilience's breaker, open and asked by
-/// two threads, sometimes asks for a wake-up that never comes.
+/// How long nothing happens before we look ourselves, and say so. tower-resilience's breaker needs it:
+/// when it is open and two threads ask, it may wait for a timer that it already saw end.
 const LOST: Duration = Duration::from_millis(100);
 
 impl Parker {

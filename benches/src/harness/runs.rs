@@ -21,7 +21,8 @@ type Run = Box<dyn FnMut(Effort) -> Vec<f64>>;
 
 /// One side of a comparison of runs.
 pub struct RunSide {
-    name: &'static str,
+    /// What it is called in tables and bars.
+    pub name: &'static str,
     whose: Whose,
     run: Run,
 }

@@ -9,6 +9,11 @@ pub fn thread_cpu() -> Duration {
     read(ClockId::ThreadCPUTime)
 }
 
+/// CPU time that this process has used, in all of its threads.
+pub fn process_cpu() -> Duration {
+    read(ClockId::ProcessCPUTime)
+}
+
 /// Time on the wall, from some beginning.
 pub fn wall() -> Duration {
     read(ClockId::Monotonic)
