@@ -36,8 +36,8 @@ impl Wake for Woken {
     }
 }
 
-/// How long nothing happens before we look ourselves, and say so. tower-resilience's breaker needs it:
-/// when it is open and two threads ask, it may wait for a timer that it already saw end.
+/// How long nothing happens before we look ourselves, and say so. Seen with
+/// tower-resilience's breaker and two threads; why is not known for sure.
 const LOST: Duration = Duration::from_millis(100);
 
 impl Parker {
