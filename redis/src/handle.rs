@@ -65,10 +65,32 @@ impl Redis {
         RedisBuilder::new(client)
     }
 
+    /// A handle with the same target and settings and a connection of its own, opened when first used.
+    ///
+    /// For commands that block (`WAIT`, `BLPOP`): they hold up nobody but the callers of this handle and
+    /// of its clones. The budget counts for them too, so let the server block for less than that. Calls
+    /// made one after the other by the only caller are written one after the other, with nothing in
+    /// between.
+    ///
+    /// # Cost
+    ///
+    /// One connection and one task more.
+    #[must_use]
+    pub fn dedicated(&self) -> Self {
+        let inner = Inner {
+            server: self.inner.server.clone(),
+            clock: self.inner.clock.clone(),
+            config: self.inner.config.clone(),
+            router: Arc::default(),
+            queue: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
     /// Puts a command into the queue, before it returns, and gives the future of its answer.
     ///
-    /// Commands that block (`BLPOP`, `WAIT`) or change the connection (`MULTI`, `SELECT`) have no place
-    /// here: others share it.
+    /// Commands that block (`BLPOP`, `WAIT`) belong on a [`dedicated`](Self::dedicated) handle: others
+    /// share this one. Commands that change the connection (`MULTI`, `SELECT`) have no place at all.
     pub fn call(&self, command: Cmd) -> Call {
         self.send(command, None)
     }

@@ -19,16 +19,17 @@ use crate::spawn::Spawner;
 ///
 /// # Keys
 ///
-/// A lock has four keys, which share the hash tag `{name}`, and no key outlives its use:
+/// A lock has four keys, and no key outlives its use:
 ///
 /// | key | what | until |
 /// |---|---|---|
-/// | `{name}:mainstay:lock1:held` | owner, fence, when granted, channel, metadata | release, or the end of the lease |
+/// | `{mainstay:lock1:17}:name:held` | owner, fence, when granted, channel, metadata | release, or the end of the lease |
 /// | `..:queue`, `..:waiters` | who waits | the queue is empty, or nobody has asked for 15 s |
 /// | `..:fence` | the last fence, only if the server's clock stepped back | the clock has passed it |
 ///
-/// `mainstay` is the namespace, `lock1` the version of the layout. Processes are told on channels
-/// named `mainstay:lock1:*`, one each.
+/// `mainstay` is the namespace, `lock1` the version of the layout, and 17 one of 64 buckets that names
+/// hash to. The hash tag is the bucket's, so that on a Cluster the locks of a bucket are on one node and
+/// are renewed together. Processes are told on channels named `mainstay:lock1:*`, one each.
 ///
 /// # Cost
 ///
@@ -38,7 +39,7 @@ use crate::spawn::Spawner;
 ///
 /// # Permissions
 ///
-/// Keys `{*}:mainstay:lock1:*`, channels `mainstay:lock1:*`, and the commands `HELLO`, `CLIENT INFO`,
+/// Keys `{mainstay:lock1:*`, channels `mainstay:lock1:*`, and the commands `HELLO`, `CLIENT INFO`,
 /// `CLIENT KILL`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`, `MGET`, `SET`,
 /// `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `ZADD`, `ZCARD`, `ZPOPMIN`, `ZRANGE`, `ZRANK`, `ZREM`, `HDEL`, `HGET`
 /// and `HSET`.

@@ -121,8 +121,8 @@ mod tests {
     #[test]
     fn news_are_read_back_and_other_messages_are_none() {
         let owner = Owner::new(0xa1, 0x2f);
-        let message = format!("grant {owner} 17 16 400 {{a b}}:mainstay:lock1:held");
-        let holder = "{a b}:mainstay:lock1:held".to_owned();
+        let message = format!("grant {owner} 17 16 400 {{mainstay:lock1:9}}:a b:held");
+        let holder = "{mainstay:lock1:9}:a b:held".to_owned();
         let (fence, lease) = (Fence::new(17), Duration::from_millis(400));
         assert_eq!(
             news(message.as_bytes()),

@@ -3,7 +3,7 @@
 use mainstay_lock::{Fence, key};
 use mainstay_testkit::redis::{Reply, Single};
 
-use crate::{client, keys, ms, until_empty, within};
+use crate::{client, key_of, keys, ms, until_empty, within};
 
 #[tokio::test]
 async fn fences_rise_over_flushes_and_deletions() {
@@ -16,7 +16,7 @@ async fn fences_rise_over_flushes_and_deletions() {
         last = guard.fence();
         match round % 100 {
             17 => _ = server.command(&["FLUSHALL"]).await.unwrap(),
-            41 => _ = server.command(&["DEL", "{a}:mainstay:lock1:held"]).await.unwrap(),
+            41 => _ = server.command(&["DEL", &key_of("a", "held")]).await.unwrap(),
             _ => {}
         }
         guard.release().await;
@@ -26,7 +26,7 @@ async fn fences_rise_over_flushes_and_deletions() {
 
 /// As after a step back of the server's clock: the fence of the holder is in the future.
 async fn set_ahead(server: &Single, name: &str, by: i64) -> Fence {
-    let held = format!("{{{name}}}:mainstay:lock1:held");
+    let held = key_of(name, "held");
     let record = server.command(&["GET", &held]).await.unwrap();
     let mut fields: Vec<_> = record.text().unwrap().split(' ').map(str::to_owned).collect();
     let ahead = fields[1].parse::<i64>().unwrap() + by;
@@ -44,7 +44,7 @@ async fn a_clock_that_stepped_back_leaves_a_fence_behind_until_it_caught_up() {
     let guard = within(locks.lock("a")).await.unwrap();
     let ahead = set_ahead(&server, "a", 3 * SECOND).await;
     guard.release().await;
-    assert_eq!(keys(&server).await, ["{a}:mainstay:lock1:fence"]);
+    assert_eq!(keys(&server).await, [key_of("a", "fence")]);
     let next = within(locks.lock("a")).await.unwrap();
     assert_eq!(next.fence(), Fence::new(ahead.get() + 1));
     next.release().await;

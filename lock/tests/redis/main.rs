@@ -9,7 +9,7 @@ mod wire;
 
 use std::time::Duration;
 
-use mainstay_lock::{Clock, Locks, Redis};
+use mainstay_lock::{Clock, Key, Locks, Redis};
 use mainstay_testkit::{
     eventually,
     redis::{Reply, Single},
@@ -42,6 +42,12 @@ async fn until_waiting(locks: &Locks, name: &str, count: usize) {
 async fn within<T>(future: impl IntoFuture<Output = T>) -> T {
     let done = Clock::boot().timeout(SOON, future.into_future()).await;
     done.expect("within half a minute")
+}
+
+/// A key of the lock `name`, on the server.
+fn key_of(name: &str, part: &str) -> String {
+    let bucket = Key::new(name).unwrap().bucket(64.try_into().unwrap());
+    format!("{{mainstay:lock1:{bucket}}}:{name}:{part}")
 }
 
 async fn keys(server: &Single) -> Vec<String> {

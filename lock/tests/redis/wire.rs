@@ -7,7 +7,7 @@ use mainstay_testkit::{
     redis::{Reply, Single},
 };
 
-use crate::{SOON, client, keys, ms, short_lived, until_empty, until_waiting, within};
+use crate::{SOON, client, key_of, keys, ms, short_lived, until_empty, until_waiting, within};
 
 async fn scripts_run(server: &Single) -> u64 {
     let stats = server.command(&["INFO", "commandstats"]).await.unwrap();
@@ -24,8 +24,7 @@ async fn every_key_has_a_hash_tag_and_an_end() {
     until_waiting(&one, "order:7", 1).await;
     let mut there = keys(&server).await;
     there.sort();
-    let expected =
-        ["held", "queue", "waiters"].map(|key| format!("{{order:7}}:mainstay:lock1:{key}"));
+    let expected = ["held", "queue", "waiters"].map(|part| key_of("order:7", part));
     assert_eq!(there, expected);
     for key in there {
         let left = server.command(&["PTTL", &key]).await.unwrap();
@@ -48,7 +47,7 @@ async fn a_hand_over_takes_no_script_at_the_waiter() {
     let waiter = tokio::spawn(two.lock("a").into_future());
     // Looks from outside, so that only the locks' own scripts are counted.
     let queued = || async {
-        server.command(&["ZCARD", "{a}:mainstay:lock1:queue"]).await.unwrap() == Reply::Int(1)
+        server.command(&["ZCARD", &key_of("a", "queue")]).await.unwrap() == Reply::Int(1)
     };
     eventually(SOON, queued).await.unwrap();
     guard.release().await;
@@ -74,12 +73,11 @@ async fn renewals_of_many_locks_share_scripts() {
 
 /// A waiter whose process is gone, as it is on the server.
 async fn dead_waiter(server: &Single, name: &str, number: u32, seen: &str, channel: &str) {
-    let (owner, base) =
-        (format!("000000000000dead:{number:x}"), format!("{{{name}}}:mainstay:lock1"));
+    let owner = format!("000000000000dead:{number:x}");
     let ticket = number.to_string();
-    server.command(&["ZADD", &format!("{base}:queue"), &ticket, &owner]).await.unwrap();
+    server.command(&["ZADD", &key_of(name, "queue"), &ticket, &owner]).await.unwrap();
     let waiter = format!("{seen} 30000 {channel} ");
-    server.command(&["HSET", &format!("{base}:waiters"), &owner, &waiter]).await.unwrap();
+    server.command(&["HSET", &key_of(name, "waiters"), &owner, &waiter]).await.unwrap();
 }
 
 #[tokio::test]
@@ -140,7 +138,7 @@ async fn renewals_and_releases_spare_a_successor() {
     let (one, two) = (client(&server), client(&server));
     for round in 0..2 {
         let late = within(one.lock("a")).await.unwrap();
-        server.command(&["DEL", "{a}:mainstay:lock1:held"]).await.unwrap();
+        server.command(&["DEL", &key_of("a", "held")]).await.unwrap();
         let next = within(two.lock("a").fixed_lease(ms(20_000))).await.unwrap();
         if round == 0 {
             let extended = late.extend(ms(60_000)).await;
@@ -167,7 +165,7 @@ async fn a_lost_push_is_made_up_for_by_a_poll() {
     let redis = Redis::open(&server.url()).unwrap();
     let _deaf = redis.subscribe("deaf");
     redis.call(mainstay_redis::redis::cmd("PING")).await.unwrap();
-    let waiters = "{a}:mainstay:lock1:waiters";
+    let waiters = &key_of("a", "waiters");
     let Reply::List(entry) = server.command(&["HGETALL", waiters]).await.unwrap() else {
         panic!("the waiter")
     };
@@ -189,7 +187,7 @@ async fn the_documented_permissions_suffice() {
                     +time +get +mget +set +del +pexpire +pttl +publish +zadd +zcard +zpopmin +zrange +zrank \
                     +zrem +hdel +hget +hset";
     let mut rule = vec!["ACL", "SETUSER", "locks", "reset", "on", ">secret"];
-    rule.extend(["~{*}:mainstay:lock1:*", "&mainstay:lock1:*"]);
+    rule.extend(["~{mainstay:lock1:*", "&mainstay:lock1:*"]);
     rule.extend(commands.split_whitespace());
     server.command(&rule).await.unwrap();
     let url = server.url().replace("redis://", "redis://locks:secret@");

@@ -97,3 +97,25 @@ async fn a_client_of_the_users_keeps_its_database_and_need_not_speak_the_newest_
     assert!(news.recv().await.is_some());
     assert_eq!(server.command(&["GET", "k"]).await.unwrap(), mainstay_testkit::redis::Reply::Nil);
 }
+
+#[tokio::test]
+async fn a_command_that_blocks_a_dedicated_connection_holds_up_nobody_else() {
+    let (_server, redis) = server().await;
+    let dedicated = redis.dedicated();
+    let mut order = futures_of(&dedicated);
+    // It blocks until somebody else pushes: on one connection that would be never.
+    let popped = dedicated.call(cmd("BLPOP").arg("list").arg(0).take());
+    order.push(dedicated.call(cmd("GET").arg("written").take()));
+    redis.call(cmd("RPUSH").arg("list").arg("x").take()).await.unwrap();
+    let popped: (String, String) = popped.await.unwrap().read().unwrap();
+    assert_eq!(popped.1, "x");
+    let mut last = None;
+    for call in order {
+        last = Some(call.await.unwrap());
+    }
+    assert_eq!(last.unwrap().read::<u32>().unwrap(), 7, "in the order of the calls");
+}
+
+fn futures_of(redis: &mainstay_redis::Redis) -> Vec<mainstay_redis::Call> {
+    (1..=7).map(|n| redis.call(cmd("SET").arg("written").arg(n).take())).collect()
+}
