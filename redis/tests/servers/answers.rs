@@ -116,6 +116,6 @@ async fn a_command_that_blocks_a_dedicated_connection_holds_up_nobody_else() {
     assert_eq!(last.unwrap().read::<u32>().unwrap(), 7, "in the order of the calls");
 }
 
-fn futures_of(redis: &mainstay_redis::Redis) -> Vec<mainstay_redis::Call> {
+fn futures_of(redis: &Redis) -> Vec<mainstay_redis::Call> {
     (1..=7).map(|n| redis.call(cmd("SET").arg("written").arg(n).take())).collect()
 }
