@@ -53,6 +53,7 @@
 //!
 //! `Locks::redis(url)` (feature `redis`) keeps them on a Redis server for any number of processes; the docs of `RedisLocks`
 //! have its guarantee table, its keys and the permissions it needs. One server for now: no Sentinel, no Cluster, no TLS.
+//! `PlainRedis` locks the plain keys of services that lock with `SET NX PX` and know nothing of this library.
 //!
 //! [`backend::Backend`] is the seam behind which locks may be kept elsewhere; the module `conformance` (feature `testing`)
 //! holds a backend to the rules. In process nothing goes through the seam: calls are plain functions.
@@ -115,7 +116,7 @@ pub use terms::{LocksConfig, Reentrancy};
 pub use watch::LostSignal;
 
 #[cfg(feature = "redis")]
-pub use redis::{Redis, RedisBuilder, RedisConfig, RedisError, RedisLocks};
+pub use redis::{PlainRedis, Redis, RedisBuilder, RedisConfig, RedisError, RedisLocks};
 
 #[cfg(feature = "tower")]
 pub use tower::{LockLayer, Locked, ResponseFuture};

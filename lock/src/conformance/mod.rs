@@ -35,10 +35,21 @@ pub type Broken = Box<dyn Error + Send + Sync>;
 
 type Checked<'a> = Pin<Box<dyn Future<Output = Result<(), Broken>> + 'a>>;
 
-/// One thing that every backend must do.
+/// What some backends cannot do, and say so. A case that needs it is left out for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ability {
+    /// One line for the waiters of all clients, which each of them sees.
+    OneLine,
+    /// Fence and metadata of another client's holder are shown.
+    ShowsHolder,
+}
+
+/// One thing that every backend must do, or every backend with certain abilities.
 #[derive(Clone, Copy)]
 pub struct Case {
     name: &'static str,
+    needs: &'static [Ability],
     check: for<'a> fn(&'a Arena) -> Checked<'a>,
 }
 
@@ -46,6 +57,11 @@ impl Case {
     /// The case in a few words.
     pub fn name(&self) -> &'static str {
         self.name
+    }
+
+    /// What a backend must be able to do for this case to make sense; for most, nothing special.
+    pub fn needs(&self) -> &'static [Ability] {
+        self.needs
     }
 
     /// Runs the case in an arena; several cases may share one.
@@ -65,11 +81,12 @@ impl fmt::Debug for Case {
 }
 
 macro_rules! cases {
-    ($($module:ident :: { $($name:ident),* $(,)? })*) => {
+    ($($module:ident :: { $($name:ident $([$($need:ident),*])?),* $(,)? })*) => {
         /// Every case.
         pub fn cases() -> Vec<Case> {
             vec![$($(Case {
                 name: stringify!($name),
+                needs: &[$($(Ability::$need),*)?],
                 check: |arena| Box::pin($module::$name(arena)),
             }),*),*]
         }
@@ -85,27 +102,27 @@ cases! {
         fences_rise,
         names_are_independent,
         scope_enters_again,
-        holder_and_waiters_are_shown,
+        holder_and_waiters_are_shown [OneLine, ShowsHolder],
     }
     queue::{
-        waiters_are_served_in_order,
+        waiters_are_served_in_order [OneLine],
         wait_budget_ends,
-        dropped_waiter_is_skipped,
+        dropped_waiter_is_skipped [OneLine],
         dropped_requests_leave_nothing,
         contenders_never_overlap,
     }
     ends::{
         renewal_outlives_the_lease,
         fixed_lease_ends,
-        ended_lease_goes_to_the_head,
+        ended_lease_goes_to_the_head [OneLine],
         takeover_admits_one,
-        late_release_spares_successor,
+        late_release_spares_successor [ShowsHolder],
         extended_lease_lasts,
     }
     loss::{
-        force_release_tells_the_holder,
+        force_release_tells_the_holder [OneLine],
         hung_holder_is_ended,
-        shutdown_refuses_waiters,
+        shutdown_refuses_waiters [OneLine],
         shutdown_takes_what_is_left,
     }
 }

@@ -5,6 +5,7 @@ mod backend;
 mod listener;
 mod locks;
 mod names;
+mod plain;
 mod registry;
 mod scripts;
 mod server_time;
@@ -12,4 +13,5 @@ mod store;
 mod wire;
 
 pub use mainstay_redis::{Redis, RedisBuilder, RedisConfig, RedisError};
+pub use plain::PlainRedis;
 pub use store::RedisLocks;

@@ -87,7 +87,7 @@ pub(super) fn failure(error: RedisError) -> BackendError {
     if error.is_unknown() { BackendError::unknown(error) } else { BackendError::failed(error) }
 }
 
-fn owner_of(text: &str) -> Option<Owner> {
+pub(super) fn owner_of(text: &str) -> Option<Owner> {
     let (client, number) = text.split_once(':')?;
     let hex = |text| u64::from_str_radix(text, 16).ok();
     Some(Owner::new(hex(client)?, hex(number)?))

@@ -4,6 +4,7 @@
 
 mod conformance;
 mod fences;
+mod plain;
 mod troubles;
 mod wire;
 
