@@ -11,6 +11,7 @@ use crate::{
     config::RedisConfig,
     error::{Cause, RedisError},
     job::{Answer, Job, Ticket},
+    join::join,
     link::{Answers, BATCH, Batch, Identity, Link},
     router::Router,
     script::Script,
@@ -160,7 +161,7 @@ impl Actor {
                 return;
             }
             let count = self.backlog.len().min(BATCH);
-            link.write(self.backlog.drain(..count), &self.clock).await;
+            link.write(join(self.backlog.drain(..count)), &self.clock).await;
         }
     }
 
@@ -215,12 +216,13 @@ impl Actor {
         let (now, budget) = (self.clock.now(), self.config.budget);
         let silent = || Cause::new(format!("no answer within {budget:?}"));
         let mut silence = Duration::ZERO;
+        let mut overdue = Vec::new();
         for batch in link.in_flight() {
             silence = silence.max(now.saturating_since(batch.written));
-            for ticket in batch.tickets.iter_mut().filter(|ticket| ticket.deadline <= now) {
-                let answer = std::mem::replace(&mut ticket.answer, Answer::Nobody);
-                tell(&self.router, answer, Err(self.server.unknown(silent())));
-            }
+            batch.tickets.iter_mut().for_each(|ticket| ticket.take_overdue(now, &mut overdue));
+        }
+        for answer in overdue {
+            self.tell(answer, Err(self.server.unknown(silent())));
         }
         let gave_up = silence >= self.config.give_up_after;
         gave_up.then(|| Cause::new(format!("no answer for {silence:?}, connection given up")))
@@ -244,10 +246,9 @@ impl Actor {
         }
         let waiting = self.backlog.front().map(|job| job.ticket.deadline);
         let flying = link.and_then(|link| {
-            let unanswered = |ticket: &Ticket| !matches!(ticket.answer, Answer::Nobody);
             let give_up = link.in_flight().front()?.written + self.config.give_up_after;
             let mut tickets = link.in_flight().iter().flat_map(|batch| &batch.tickets);
-            let first = tickets.find(|ticket| unanswered(ticket));
+            let first = tickets.find(|ticket| ticket.is_open());
             Some(first.map_or(give_up, |ticket| ticket.deadline.min(give_up)))
         });
         let next = waiting.into_iter().chain(flying).min();
@@ -280,7 +281,42 @@ impl Actor {
     }
 
     fn answer(&self, ticket: Ticket, answer: Result<Reply, RedisError>) {
-        tell(&self.router, ticket.answer, answer);
+        self.tell(ticket.answer, answer);
+    }
+
+    fn tell(&self, to: Answer, answer: Result<Reply, RedisError>) {
+        match to {
+            Answer::Caller(caller) => {
+                // Gone meanwhile: the command is done all the same.
+                let _ = caller.send(answer);
+            }
+            Answer::Handler(handler) => handler(answer),
+            Answer::Parts(parts) => self.tell_parts(parts, answer),
+            Answer::Listeners(channel) => {
+                if let Err(error) = answer {
+                    tracing::warn!(%error, "a subscription was refused");
+                    self.router.may_have_lost(&channel);
+                }
+            }
+            Answer::Nobody => {}
+        }
+    }
+
+    /// Tells each of the calls that were one its part of the answer.
+    fn tell_parts(&self, parts: Vec<Ticket>, answer: Result<Reply, RedisError>) {
+        let answers = answer.and_then(|reply| reply.parts(parts.len()));
+        match answers {
+            Ok((answers, written)) => {
+                for (part, value) in parts.into_iter().zip(answers) {
+                    let answer = match value {
+                        Value::ServerError(error) => Err(self.server.refused(&error)),
+                        value => Ok(Reply::new(value, written)),
+                    };
+                    self.answer(part, answer);
+                }
+            }
+            Err(error) => parts.into_iter().for_each(|part| self.answer(part, Err(error.clone()))),
+        }
     }
 }
 
@@ -289,23 +325,7 @@ impl Ticket {
     fn reload(&mut self) -> bool {
         let again = self.script.is_some() && !self.is_moot() && self.reloads < RELOADS;
         self.reloads += 1;
-        again && !matches!(self.answer, Answer::Nobody)
-    }
-}
-
-fn tell(router: &Router, to: Answer, answer: Result<Reply, RedisError>) {
-    match to {
-        Answer::Caller(caller) => {
-            // Gone meanwhile: the command is done all the same.
-            let _ = caller.send(answer);
-        }
-        Answer::Listeners(channel) => {
-            if let Err(error) = answer {
-                tracing::warn!(%error, "a subscription was refused");
-                router.may_have_lost(&channel);
-            }
-        }
-        Answer::Nobody => {}
+        again && self.is_open()
     }
 }
 

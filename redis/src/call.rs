@@ -7,7 +7,7 @@ use std::{
 };
 
 use mainstay_core::Moment;
-use redis::{FromRedisValue, Value};
+use redis::{FromRedisValue, ParsingError, Value};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -77,6 +77,16 @@ pub struct Reply {
 impl Reply {
     pub(crate) fn new(value: Value, written: Moment) -> Self {
         Self { value, written }
+    }
+
+    /// The answers to `count` calls that were one, and when it was written.
+    pub(crate) fn parts(self, count: usize) -> Result<(Vec<Value>, Moment), RedisError> {
+        match self.value {
+            Value::Array(values) if values.len() == count => Ok((values, self.written)),
+            _ => Err(RedisError::unreadable(ParsingError::from(
+                "a joined script answers with one value for each call",
+            ))),
+        }
     }
 
     /// A reading of the clock taken just before the command was written: a lease that the command

@@ -14,7 +14,7 @@ use crate::{
     call::Call,
     config::RedisConfig,
     error::{Cause, RedisError},
-    job::{Answer, Job},
+    job::{Answer, Handler, Job},
     router::Router,
     script::{Invocation, Script},
     server::Server,
@@ -127,7 +127,21 @@ impl Redis {
         let server = self.inner.server.clone();
         match self.inner.enqueue(command, script, Answer::Caller(answer)) {
             Ok(()) => Call::waiting(server, answered),
-            Err(error) => Call::refused(server, error),
+            Err(refused) => Call::refused(server, refused.0),
+        }
+    }
+
+    pub(crate) fn send_with(
+        &self,
+        command: Cmd,
+        script: Option<&'static Script>,
+        handler: Handler,
+    ) {
+        if let Err(refused) = self.inner.enqueue(command, script, Answer::Handler(handler)) {
+            let (error, answer) = *refused;
+            if let Answer::Handler(handler) = answer {
+                handler(Err(error));
+            }
         }
     }
 }
@@ -138,18 +152,18 @@ impl Inner {
         command: Cmd,
         script: Option<&'static Script>,
         answer: Answer,
-    ) -> Result<(), RedisError> {
+    ) -> Result<(), Box<(RedisError, Answer)>> {
         let deadline = self.clock.now() + self.config.budget;
         let job = Job::new(command, script, answer, deadline);
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let running = queue.take().filter(|queue| !queue.is_closed());
-        let running = match running {
-            Some(running) => running,
-            None => self.start()?,
+        let running = match running.map_or_else(|| self.start(), Ok) {
+            Ok(running) => running,
+            Err(error) => return Err(Box::new((error, job.ticket.answer))),
         };
         let sent = running.try_send(job);
         *queue = Some(running);
-        sent.map_err(|_| self.overloaded())
+        sent.map_err(|refused| Box::new((self.overloaded(), refused.into_inner().ticket.answer)))
     }
 
     /// Starts the task that owns the connection.

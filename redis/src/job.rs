@@ -23,9 +23,15 @@ pub(crate) struct Ticket {
     pub(crate) reloads: u8,
 }
 
+/// What is done with an answer.
+pub(crate) type Handler = Box<dyn FnOnce(Result<Reply, RedisError>) + Send>;
+
 /// Who is told of an answer.
 pub(crate) enum Answer {
     Caller(oneshot::Sender<Result<Reply, RedisError>>),
+    Handler(Handler),
+    /// The calls that were joined to this one, each with a part of the answer.
+    Parts(Vec<Ticket>),
     /// Those who listen to a channel.
     Listeners(Arc<str>),
     Nobody,
@@ -47,7 +53,32 @@ impl Ticket {
     pub(crate) fn is_moot(&self) -> bool {
         match &self.answer {
             Answer::Caller(caller) => caller.is_closed(),
-            Answer::Listeners(_) | Answer::Nobody => false,
+            Answer::Parts(parts) => parts.iter().all(Self::is_moot),
+            Answer::Handler(_) | Answer::Listeners(_) | Answer::Nobody => false,
+        }
+    }
+
+    /// Whether somebody is still to be told.
+    pub(crate) fn is_open(&self) -> bool {
+        match &self.answer {
+            Answer::Nobody => false,
+            Answer::Parts(parts) => parts.iter().any(Self::is_open),
+            Answer::Caller(_) | Answer::Handler(_) | Answer::Listeners(_) => true,
+        }
+    }
+
+    /// Takes out those whose budget is spent at `now`.
+    pub(crate) fn take_overdue(&mut self, now: Moment, overdue: &mut Vec<Answer>) {
+        if self.deadline > now {
+            return;
+        }
+        match &mut self.answer {
+            Answer::Parts(parts) => {
+                parts.iter_mut().for_each(|part| part.take_overdue(now, overdue));
+                let open = parts.iter().filter(|part| part.is_open());
+                self.deadline = open.map(|part| part.deadline).min().unwrap_or(Moment::NEVER);
+            }
+            answer => overdue.push(std::mem::replace(answer, Answer::Nobody)),
         }
     }
 }

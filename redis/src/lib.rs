@@ -57,6 +57,7 @@ mod config;
 mod error;
 mod handle;
 mod job;
+mod join;
 mod link;
 mod router;
 mod script;

@@ -111,7 +111,7 @@ impl Link {
     }
 
     /// Hands a batch to the driver.
-    pub(crate) async fn write(&mut self, jobs: impl Iterator<Item = Job>, clock: &Clock) {
+    pub(crate) async fn write(&mut self, jobs: Vec<Job>, clock: &Clock) {
         let (mut pipeline, mut tickets) = (Pipeline::new(), Vec::new());
         for job in jobs {
             pipeline.add_command(job.command);

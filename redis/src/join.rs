@@ -1,0 +1,70 @@
+//! Many calls of one script become one.
+
+use redis::{Arg, Cmd};
+
+use crate::job::{Answer, Job, Ticket};
+
+/// Joins neighbours that call the same script, if it takes several calls at once.
+pub(crate) fn join(jobs: impl Iterator<Item = Job>) -> Vec<Job> {
+    let (mut joined, mut run) = (Vec::new(), Vec::new());
+    for job in jobs {
+        let goes_on = run.first().is_none_or(|first| are_alike(first, &job));
+        if !goes_on || run.len() == AT_ONCE {
+            flush(&mut run, &mut joined);
+        }
+        if joins(&job) {
+            run.push(job);
+        } else {
+            joined.push(job);
+        }
+    }
+    flush(&mut run, &mut joined);
+    joined
+}
+
+/// Joined already, it goes out as it is.
+fn joins(job: &Job) -> bool {
+    let script = job.ticket.script;
+    script.is_some_and(|script| script.joins()) && !matches!(job.ticket.answer, Answer::Parts(_))
+}
+
+fn are_alike(one: &Job, other: &Job) -> bool {
+    let same = one.ticket.script.zip(other.ticket.script);
+    joins(other) && same.is_some_and(|(one, other)| std::ptr::eq(one, other))
+}
+
+fn flush(run: &mut Vec<Job>, joined: &mut Vec<Job>) {
+    let Some(script) = run.first().and_then(|first| first.ticket.script) else { return };
+    let mut command = Cmd::with_capacity(HEAD + run.len() * ARGS, run.len() * BYTES);
+    command.arg("EVALSHA").arg(script.digest()).arg(run.len());
+    for job in &*run {
+        copy(&mut command, job.command.args_iter().skip(HEAD).take(1));
+    }
+    for job in &*run {
+        copy(&mut command, job.command.args_iter().skip(HEAD + 1));
+    }
+    let parts: Vec<_> = run.drain(..).map(|job| job.ticket).collect();
+    let deadline = parts.iter().map(|part| part.deadline).min();
+    let (answer, reloads) = (Answer::Parts(parts), 0);
+    let deadline = deadline.unwrap_or(mainstay_core::Moment::NEVER);
+    let ticket = Ticket { script: Some(script), answer, deadline, reloads };
+    joined.push(Job { command, ticket });
+}
+
+fn copy<'a>(command: &mut Cmd, args: impl Iterator<Item = Arg<&'a [u8]>>) {
+    for arg in args {
+        if let Arg::Simple(arg) = arg {
+            command.arg(arg);
+        }
+    }
+}
+
+/// Calls joined at most.
+const AT_ONCE: usize = 64;
+
+/// `EVALSHA`, the digest, and how many keys.
+const HEAD: usize = 3;
+
+/// Room for the arguments of most calls.
+const ARGS: usize = 8;
+const BYTES: usize = 192;
