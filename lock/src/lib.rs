@@ -115,6 +115,8 @@ pub use scope::{InScope, LockExt};
 pub use terms::{LocksConfig, Reentrancy};
 pub use watch::LostSignal;
 
+#[cfg(feature = "redis-tls")]
+pub use redis::Tls;
 #[cfg(feature = "redis")]
 pub use redis::{PlainRedis, Redis, RedisBuilder, RedisConfig, RedisError, RedisLocks};
 

@@ -99,7 +99,7 @@ impl Actor {
                 self.router.all_may_have_lost();
                 Ok(link)
             }
-            Ok(Err(error)) => Err(Cause::new(error)),
+            Ok(Err(cause)) => Err(cause),
             Err(_) => {
                 Err(Cause::new(format!("no greeting within {:?}", self.config.connect_budget)))
             }

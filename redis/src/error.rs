@@ -14,6 +14,15 @@ pub enum RedisError {
         /// Why.
         cause: Cause,
     },
+    /// Server and client do not trust each other's certificates: nothing was done, and nothing will be
+    /// until a certificate or a setting changes.
+    #[error("no trusted connection to {server}: {cause}; nothing was done")]
+    Mistrusted {
+        /// The server's address.
+        server: Arc<str>,
+        /// Why.
+        cause: Cause,
+    },
     /// The command was written and no answer came: it may have been done, or may yet be.
     #[error("{server} was asked and gave no answer: {cause}; it may have been done")]
     Unknown {
@@ -39,7 +48,7 @@ pub enum RedisError {
         cause: Cause,
     },
     /// The address or its settings cannot work.
-    #[error("this is no address of a Redis: {cause}; write `redis://host:port/db`")]
+    #[error("the address or settings of a Redis cannot work: {cause}")]
     InvalidAddress {
         /// Why.
         cause: Cause,
@@ -54,7 +63,7 @@ impl RedisError {
         match self {
             Self::Unknown { .. } | Self::Unreadable { .. } => true,
             Self::Refused { code, .. } => !OUTRIGHT.contains(&&**code),
-            Self::Failed { .. } | Self::InvalidAddress { .. } => false,
+            Self::Failed { .. } | Self::Mistrusted { .. } | Self::InvalidAddress { .. } => false,
         }
     }
 
@@ -68,16 +77,12 @@ impl RedisError {
         match self {
             Self::Failed { .. } | Self::Unknown { .. } => Some(RETRY),
             Self::Refused { code, .. } => PASSING.contains(&&**code).then_some(RETRY),
-            Self::Unreadable { .. } | Self::InvalidAddress { .. } => None,
+            Self::Unreadable { .. } | Self::Mistrusted { .. } | Self::InvalidAddress { .. } => None,
         }
     }
 
     pub(crate) fn unreadable(cause: redis::ParsingError) -> Self {
         Self::Unreadable { cause: Cause::new(cause) }
-    }
-
-    pub(crate) fn invalid(cause: redis::RedisError) -> Self {
-        Self::InvalidAddress { cause: Cause::new(cause) }
     }
 }
 
@@ -88,6 +93,12 @@ pub struct Cause(Arc<dyn Error + Send + Sync>);
 impl Cause {
     pub(crate) fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(Arc::from(source.into()))
+    }
+
+    /// Whether it is about trust, so that trying again is of no use.
+    #[cfg(feature = "tls")]
+    pub(crate) fn is_mistrust(&self) -> bool {
+        self.0.is::<crate::tls::Mistrust>()
     }
 }
 

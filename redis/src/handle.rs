@@ -11,13 +11,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     actor::Actor,
+    builder::RedisBuilder,
     call::Call,
     config::RedisConfig,
     error::{Cause, RedisError},
     job::{Answer, Handler, Job},
     router::Router,
     script::{Invocation, Script},
-    server::Server,
+    server::{Address, Server},
     spawn,
     subscription::Subscription,
 };
@@ -31,21 +32,23 @@ pub struct Redis {
 }
 
 pub(crate) struct Inner {
-    server: Server,
-    clock: Clock,
-    config: Arc<RedisConfig>,
+    pub(crate) server: Server,
+    pub(crate) clock: Clock,
+    pub(crate) config: Arc<RedisConfig>,
     pub(crate) router: Arc<Router>,
     // The actor ends with its runtime; the next command starts another on the caller's.
-    queue: Mutex<Option<mpsc::Sender<Job>>>,
+    pub(crate) queue: Mutex<Option<mpsc::Sender<Job>>>,
 }
 
 impl Redis {
     /// The server at a URL such as `redis://user:password@host:6379/0`. Nothing is sent yet.
     ///
+    /// A `rediss://` URL is spoken to over TLS (feature `tls`), and never in plain text instead. See
+    /// [`RedisBuilder`] for authorities and client certificates of your own.
+    ///
     /// # Errors
     ///
-    /// [`RedisError::InvalidAddress`], also for a `rediss://` URL: TLS is not offered yet, and plain
-    /// text instead of it never is.
+    /// [`RedisError::InvalidAddress`], also for a `rediss://` URL without the feature.
     pub fn open(url: &str) -> Result<Self, RedisError> {
         Self::builder(url)?.build()
     }
@@ -56,13 +59,15 @@ impl Redis {
     ///
     /// As [`open`](Self::open).
     pub fn builder(url: &str) -> Result<RedisBuilder, RedisError> {
-        Client::open(url).map(RedisBuilder::new).map_err(RedisError::invalid)
+        Address::parse(url).map(RedisBuilder::new)
     }
 
     /// Sets clock and patience of a connection with the settings of `client`, whatever its own
-    /// protocol and time-outs are.
+    /// protocol and time-outs are. One that does not check certificates is refused by
+    /// [`build`](RedisBuilder::build).
+    #[expect(clippy::needless_pass_by_value, reason = "it is handed over")]
     pub fn from_client(client: Client) -> RedisBuilder {
-        RedisBuilder::new(client)
+        RedisBuilder::new(Address::of(&client))
     }
 
     /// A handle with the same target and settings and a connection of its own, opened when first used.
@@ -189,60 +194,5 @@ impl fmt::Debug for Redis {
         let mut redis = f.debug_struct("Redis");
         redis.field("server", &self.inner.server).field("config", &self.inner.config);
         redis.finish_non_exhaustive()
-    }
-}
-
-/// Sets clock and patience of a [`Redis`].
-#[must_use = "finish with `build`"]
-pub struct RedisBuilder {
-    client: Client,
-    clock: Clock,
-    config: RedisConfig,
-}
-
-impl RedisBuilder {
-    fn new(client: Client) -> Self {
-        Self { client, clock: Clock::default(), config: RedisConfig::default() }
-    }
-
-    /// Runs budgets and pauses on `clock`.
-    pub fn clock(mut self, clock: Clock) -> Self {
-        self.clock = clock;
-        self
-    }
-
-    /// Replaces all budgets and bounds.
-    pub fn config(mut self, config: RedisConfig) -> Self {
-        self.config = config;
-        self
-    }
-
-    /// How long one command may take; see [`RedisConfig::budget`].
-    pub fn budget(mut self, budget: std::time::Duration) -> Self {
-        self.config.budget = budget;
-        self
-    }
-
-    /// Makes the handle. Nothing is sent yet.
-    ///
-    /// # Errors
-    ///
-    /// [`RedisError::InvalidAddress`].
-    pub fn build(self) -> Result<Redis, RedisError> {
-        let inner = Inner {
-            server: Server::new(&self.client)?,
-            clock: self.clock,
-            config: Arc::new(self.config),
-            router: Arc::default(),
-            queue: Mutex::default(),
-        };
-        Ok(Redis { inner: Arc::new(inner) })
-    }
-}
-
-impl fmt::Debug for RedisBuilder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut builder = f.debug_struct("RedisBuilder");
-        builder.field("config", &self.config).finish_non_exhaustive()
     }
 }

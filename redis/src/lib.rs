@@ -31,6 +31,13 @@
 //! - Nothing is ever sent twice, but a call of a script that the server says it has not done.
 //! - Time runs on the given [`Clock`]. Payloads, users and passwords are in no `Debug` output and no log.
 //!
+//! # TLS
+//!
+//! The scheme of the URL decides: `rediss://` is encrypted (feature `tls`) or refused, and nothing falls back
+//! to plain text. Certificates are always checked, by the system's authorities or those of `Tls`; the
+//! validity of certificates is the one thing that the system's wall clock decides. A connection that fails for
+//! want of trust is [`RedisError::Mistrusted`], with what to do about it.
+//!
 //! # When the server is down
 //!
 //! The first attempt to connect again is made at once, and commands wait for it within their budget. Once
@@ -52,6 +59,7 @@
 //! the scripts call. Redis 6.2 or later.
 
 mod actor;
+mod builder;
 mod call;
 mod config;
 mod error;
@@ -64,13 +72,18 @@ mod script;
 mod server;
 mod spawn;
 mod subscription;
+#[cfg(feature = "tls")]
+mod tls;
 
+pub use builder::RedisBuilder;
 pub use call::{Call, Reply};
 pub use config::RedisConfig;
 pub use error::{Cause, RedisError};
-pub use handle::{Redis, RedisBuilder};
+pub use handle::Redis;
 pub use script::{Invocation, Script};
 pub use subscription::{Push, Subscription};
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 
 pub use mainstay_core::{Backoff, Clock, ManualClock, Moment};
 /// The driver: its commands and values are part of this crate's interface.

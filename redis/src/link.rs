@@ -13,6 +13,7 @@ use redis::{Pipeline, PushKind, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::{sync::Notify, task::unconstrained};
 
 use crate::{
+    error::Cause,
     job::{Job, Ticket},
     router::Router,
     server::Server,
@@ -56,7 +57,7 @@ impl Link {
         server: &Server,
         router: &Arc<Router>,
         before: Option<Identity>,
-    ) -> RedisResult<Self> {
+    ) -> Result<Self, Cause> {
         let gone = Arc::new(Notify::new());
         let (notify, pushes) = (gone.clone(), router.clone());
         let mut connection = server
@@ -79,7 +80,8 @@ impl Link {
             greeting.cmd("SUBSCRIBE").arg(&**channel);
         }
         let count = greeting.len();
-        let answers = connection.send_packed_commands(&greeting, 0, count).await?;
+        let answers = connection.send_packed_commands(&greeting, 0, count).await;
+        let answers = answers.map_err(Cause::new)?;
         for (index, answer) in answers.iter().enumerate() {
             let Value::ServerError(error) = answer else { continue };
             let channel = index.checked_sub(first_channel).and_then(|at| channels.get(at));

@@ -12,6 +12,8 @@ mod server_time;
 mod store;
 mod wire;
 
+#[cfg(feature = "redis-tls")]
+pub use mainstay_redis::Tls;
 pub use mainstay_redis::{Redis, RedisBuilder, RedisConfig, RedisError};
 pub use plain::PlainRedis;
 pub use store::RedisLocks;

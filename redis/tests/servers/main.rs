@@ -5,6 +5,8 @@ mod answers;
 mod joined;
 mod pushes;
 mod secrets;
+#[cfg(feature = "tls")]
+mod tls;
 mod troubles;
 
 use std::time::Duration;

@@ -16,8 +16,16 @@ async fn passwords_and_payloads_are_never_shown() {
 
 #[test]
 fn an_encrypted_address_is_never_spoken_to_in_plain_text() {
-    for url in ["rediss://127.0.0.1/", "http://127.0.0.1/", "nonsense"] {
+    for url in ["http://127.0.0.1/", "nonsense", "redis://127.0.0.1/#insecure"] {
         let error = Redis::open(url).unwrap_err();
         assert!(matches!(error, RedisError::InvalidAddress { .. }), "{url}: {error}");
     }
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn without_the_feature_an_encrypted_address_names_it() {
+    let error = Redis::open("rediss://127.0.0.1/").unwrap_err();
+    assert!(matches!(error, RedisError::InvalidAddress { .. }), "{error}");
+    assert!(error.to_string().contains("feature `tls`"), "{error}");
 }

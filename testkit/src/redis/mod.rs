@@ -10,7 +10,7 @@ pub use self::{
     client::{Reply, command},
     cluster::Cluster,
     sentinel::Sentinel,
-    single::Single,
+    single::{Single, TlsFiles},
 };
 use crate::Tool;
 pub use crate::shared::redis as shared;

@@ -1,4 +1,7 @@
-use std::sync::Arc;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use super::{client::command, node};
 use crate::{
@@ -13,6 +16,20 @@ use crate::{
 #[derive(Debug)]
 pub struct Single {
     server: Server,
+    tls: Option<SocketAddr>,
+}
+
+/// The certificates of a server that speaks TLS, all PEM.
+#[derive(Clone, Copy, Debug)]
+pub struct TlsFiles<'a> {
+    /// Who signed the certificates of clients.
+    pub authority: &'a str,
+    /// The server's own.
+    pub certificate: &'a str,
+    /// And its key.
+    pub key: &'a str,
+    /// Whether clients must show a certificate too.
+    pub ask_clients: bool,
 }
 
 is_a_server!(Single);
@@ -37,12 +54,51 @@ impl Single {
         Self::with("appendonly yes\nappendfsync always\n").await
     }
 
+    /// Starts a Redis that also speaks TLS, on a port of its own, and keeps nothing.
+    ///
+    /// The plain port stays, for looking at it from outside.
+    ///
+    /// # Errors
+    ///
+    /// When `redis-server` is not installed or cannot use the certificates.
+    pub async fn start_tls(tls: &TlsFiles<'_>) -> Result<Self, KitError> {
+        let _slot = StartSlot::take().await?;
+        let workspace = Arc::new(Workspace::new()?);
+        let file =
+            |name, text| Ok::<_, KitError>(workspace.file(name, text)?.display().to_string());
+        let (authority, certificate, key) = (
+            file("ca.pem", tls.authority)?,
+            file("cert.pem", tls.certificate)?,
+            file("key.pem", tls.key)?,
+        );
+        let (port, clients) = (Port::free()?, if tls.ask_clients { "yes" } else { "no" });
+        let settings = format!(
+            "tls-port {}\ntls-ca-cert-file {authority}\ntls-cert-file {certificate}\n\
+             tls-key-file {key}\ntls-auth-clients {clients}\n",
+            port.bus()
+        );
+        let tls = SocketAddr::from((Ipv4Addr::LOCALHOST, port.bus()));
+        let mut server = node::node(&workspace, port, &settings)?;
+        server.start().await?;
+        Ok(Self { server, tls: Some(tls) })
+    }
+
     async fn with(settings: &str) -> Result<Self, KitError> {
         let _slot = StartSlot::take().await?;
         let workspace = Arc::new(Workspace::new()?);
         let mut server = node::node(&workspace, Port::free()?, settings)?;
         server.start().await?;
-        Ok(Self { server })
+        Ok(Self { server, tls: None })
+    }
+
+    /// Where it speaks TLS.
+    ///
+    /// # Panics
+    ///
+    /// Unless it was started by [`start_tls`](Self::start_tls).
+    #[must_use]
+    pub fn tls_addr(&self) -> SocketAddr {
+        self.tls.expect("started without TLS")
     }
 
     /// Where clients connect.
