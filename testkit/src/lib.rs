@@ -2,6 +2,7 @@
 //!
 //! - [`cancel`]: drops a future at every await that it has. Always there, needs no dependency.
 //! - `tower_contract` (feature `tower`): what every tower layer of the family keeps.
+//! - [`history`] (feature `history`): what several processes did, in files, and checks of it.
 //! - feature `servers`: Redis (single, Sentinel, Cluster), PostgreSQL, MariaDB, RabbitMQ and NATS
 //!   JetStream as real processes that a test may kill, pause and restart, a TCP proxy that breaks
 //!   connections on request, and `eventually` to wait for what a server does in its own time.
@@ -36,7 +37,12 @@ mod time;
 #[cfg(feature = "servers")]
 mod tool;
 #[cfg(feature = "servers")]
+mod worker;
+#[cfg(feature = "servers")]
 mod workspace;
+
+#[cfg(feature = "history")]
+pub mod history;
 
 #[cfg(feature = "servers")]
 pub mod mariadb;
@@ -60,5 +66,6 @@ pub use self::{
     kind::{Kind, Running},
     server::Server,
     tool::{Tool, find},
+    worker::Worker,
     workspace::unique,
 };

@@ -146,6 +146,19 @@ impl Process {
         }
     }
 
+    /// Whether it runs; an error if it ended badly by itself.
+    pub(crate) fn is_running(&mut self) -> Result<bool, KitError> {
+        let Some(child) = &mut self.child else { return Ok(false) };
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => {
+                watchdog::killed(child.id());
+                self.child = None;
+                Ok(false)
+            }
+            _ => self.check().map(|()| true),
+        }
+    }
+
     /// Kills the process and all its descendants (SIGKILL), and waits until they are gone.
     pub(crate) async fn kill(&mut self) -> Result<(), KitError> {
         let killed = self.kill_now();

@@ -1,4 +1,5 @@
 use std::{
+    fs, io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
 };
@@ -99,6 +100,22 @@ impl Single {
     #[must_use]
     pub fn tls_addr(&self) -> SocketAddr {
         self.tls.expect("started without TLS")
+    }
+
+    /// Kills it, removes its data, and starts it: a durable one comes back as empty as any other.
+    ///
+    /// # Errors
+    ///
+    /// When the data cannot be removed, or it does not start.
+    pub async fn restart_empty(&mut self) -> Result<(), KitError> {
+        self.kill().await?;
+        let data = self.launched().folder.join("appendonlydir");
+        match fs::remove_dir_all(&data) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(KitError::io(format!("remove {data:?}"))(error));
+            }
+            _ => self.start().await,
+        }
     }
 
     /// Where clients connect.
