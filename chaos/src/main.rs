@@ -1,0 +1,105 @@
+//! Client processes and servers that are broken on purpose, and a judge of what they did.
+//!
+//! `cargo xtask chaos` runs it. The driver starts real servers and several processes of this program as
+//! clients, breaks something every second by a plan that its seed repeats, and writes down what everybody
+//! did, saw and was told. Then the judge reads the history alone: run again on the kept file, it comes to
+//! the same verdict.
+
+mod client;
+mod driver;
+mod event;
+mod fault;
+mod fleet;
+mod judge;
+mod plan;
+mod report;
+mod shape;
+mod spawn;
+mod world;
+
+use std::{error::Error, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{client::ClientArgs, driver::Run, shape::Shape};
+
+/// What everything here returns; the message is for a person.
+type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Breaks servers and clients, and judges what the locks did.
+#[derive(Parser)]
+#[command(name = "cargo xtask chaos", bin_name = "cargo xtask chaos")]
+struct Cli {
+    #[command(subcommand)]
+    what: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The lock
+    Lock(LockArgs),
+    /// One client; the driver starts it
+    #[command(hide = true)]
+    Client(ClientArgs),
+}
+
+#[derive(Args)]
+struct LockArgs {
+    /// Repeats a plan
+    #[arg(long)]
+    seed: Option<u64>,
+    /// How long to break things, for all shapes together
+    #[arg(long, default_value_t = 1.0)]
+    minutes: f64,
+    /// Where the locks are kept; everywhere unless told
+    #[arg(long, value_enum, value_delimiter = ',')]
+    shape: Vec<Shape>,
+    /// Where the history is kept
+    #[arg(long)]
+    history: Option<PathBuf>,
+    /// Runs nothing, and judges a history that was kept
+    #[arg(long, conflicts_with_all = ["seed", "minutes", "shape", "history"])]
+    judge: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().what {
+        Command::Lock(args) => lock(args),
+        Command::Client(args) => runtime().and_then(|runtime| {
+            runtime.block_on(client::run(args))?;
+            Ok(true)
+        }),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error}");
+            // Not a verdict: the run itself broke.
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// True if nothing was violated.
+fn lock(args: LockArgs) -> Result<bool> {
+    let history = match args.judge {
+        Some(history) => history,
+        None => {
+            let run = Run {
+                seed: args.seed.unwrap_or_else(|| fastrand::u64(..1_000_000)),
+                length: Duration::from_secs_f64(args.minutes * 60.0),
+                shapes: if args.shape.is_empty() { Shape::all() } else { args.shape },
+                history: args.history,
+            };
+            runtime()?.block_on(driver::run(run))?
+        }
+    };
+    let verdict = judge::judge_file(&history)?;
+    report::print(&verdict, &history)?;
+    Ok(verdict.violations.is_empty())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}

@@ -1,0 +1,67 @@
+//! A network in which every client has a cable of its own.
+
+use std::{net::SocketAddr, time::Duration};
+
+use fastrand::Rng;
+use mainstay_testkit::proxy::{Direction, Proxy};
+
+use crate::{Result, fault::Fault, plan::Step};
+
+/// A proxy for each seat.
+pub(crate) struct Network {
+    cables: Vec<Proxy>,
+}
+
+impl Network {
+    pub(crate) async fn to(server: SocketAddr, seats: usize) -> Result<Self> {
+        let mut cables = Vec::new();
+        for _ in 0..seats {
+            cables.push(Proxy::to(server).await?);
+        }
+        Ok(Self { cables })
+    }
+
+    /// Where a client in `seat` finds the server.
+    pub(crate) fn addr(&self, seat: usize) -> SocketAddr {
+        self.cables[seat].addr()
+    }
+
+    /// Breaks some cables, or all of them.
+    pub(crate) async fn strike(&self, step: &Step) {
+        let mut rng = Rng::with_seed(step.pick);
+        let all = rng.u8(..4) == 0;
+        let one = rng.usize(..self.cables.len());
+        for (seat, cable) in self.cables.iter().enumerate() {
+            if all || seat == one {
+                strike(cable, step.fault, &mut rng).await;
+            }
+        }
+    }
+
+    /// Mends every cable.
+    pub(crate) async fn mend(&self) {
+        for cable in &self.cables {
+            cable.clear().await;
+        }
+    }
+}
+
+async fn strike(cable: &Proxy, fault: Fault, rng: &mut Rng) {
+    let directions = match rng.u8(..3) {
+        0 => &[Direction::ToServer][..],
+        1 => &[Direction::ToClient],
+        _ => &[Direction::ToServer, Direction::ToClient],
+    };
+    match fault {
+        Fault::Delay => {
+            let latency = Duration::from_millis(rng.u64(5..400));
+            directions.iter().for_each(|direction| cable.latency(*direction, latency));
+        }
+        Fault::BlackHole => directions.iter().for_each(|direction| cable.black_hole(*direction)),
+        Fault::Refuse => {
+            cable.refuse().await;
+            cable.reset();
+        }
+        _ => cable.reset(),
+    }
+}
