@@ -1,6 +1,6 @@
 //! The client processes of a run.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{fs, future::ready, path::PathBuf, time::Duration};
 
 use fastrand::Rng;
 use mainstay_core::Clock;
@@ -98,17 +98,7 @@ impl Fleet {
         let mut stuck = Vec::new();
         for seat in &mut self.seats {
             let left = end.saturating_since(Clock::boot().now()).max(Duration::from_millis(1));
-            let worker = &mut seat.worker;
-            let mut ended =
-                || Ok::<_, String>(worker.is_running().map_err(|error| error.to_string())?);
-            let ended = eventually(left, || {
-                let running = ended();
-                async move {
-                    running.and_then(
-                        |running| if running { Err("it runs".to_owned()) } else { Ok(()) },
-                    )
-                }
-            });
+            let ended = eventually(left, || ready(ended(&mut seat.worker)));
             if let Err(late) = ended.await {
                 let log = format!("{late}: {}", seat.worker.log());
                 stuck.push(What::Stuck { victim: seat.number, log });
@@ -141,6 +131,14 @@ impl Fleet {
 
     fn control(&self) -> PathBuf {
         self.terms.folder.join(CONTROL)
+    }
+}
+
+fn ended(worker: &mut Worker) -> std::result::Result<(), String> {
+    match worker.is_running() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err("it runs".to_owned()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

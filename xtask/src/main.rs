@@ -1,10 +1,12 @@
 //! Tasks of the workspace.
 //!
 //! `cargo xtask test` runs every test, `cargo xtask ci` everything that is checked before a change
-//! lands, `cargo xtask bench` the comparisons with other libraries.
+//! lands, `cargo xtask bench` the comparisons with other libraries, `cargo xtask chaos` the locks while
+//! their servers and clients are broken.
 
 mod bench;
 mod cargo;
+mod chaos;
 mod ci;
 mod features;
 mod install;
@@ -52,6 +54,12 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Breaks servers and clients, and judges what the locks did
+    Chaos {
+        /// `lock`, `--seed S`, `--minutes M`, `--shape S`, `--history FILE`; `--judge FILE`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -89,5 +97,6 @@ fn run(task: Task) -> Result<bool> {
         }
         Task::Ci { stages } => ci::run(&workspace, &stages),
         Task::Bench { args } => bench::run(&workspace, &args),
+        Task::Chaos { args } => chaos::run(&workspace, &args),
     }
 }

@@ -33,7 +33,7 @@ impl World {
     /// Whether grants are expected to be lost by a step.
     pub(crate) fn is_lossy(&self, step: &Step) -> bool {
         match self {
-            Self::Single(world) => world.is_lossy(step.fault),
+            Self::Single(_) => Single::is_lossy(step.fault),
         }
     }
 

@@ -28,7 +28,7 @@ impl Single {
         vec![format!("redis://{}/", self.network.addr(seat))]
     }
 
-    pub(crate) fn is_lossy(&self, fault: Fault) -> bool {
+    pub(crate) fn is_lossy(fault: Fault) -> bool {
         matches!(fault, Fault::FlushAll | Fault::ServerEmpty)
     }
 

@@ -112,7 +112,7 @@ impl Single {
         let data = self.launched().folder.join("appendonlydir");
         match fs::remove_dir_all(&data) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(KitError::io(format!("remove {data:?}"))(error));
+                Err(KitError::io(format!("remove {data:?}"))(error))
             }
             _ => self.start().await,
         }
