@@ -23,8 +23,14 @@ struct Entries {
     due: BTreeMap<(Moment, u64), Weak<Hold>>,
     /// Until when the scheduler sleeps: it is woken only for something earlier.
     asleep_until: Option<Moment>,
+    /// Calls on the wire that may take something, or give it back.
+    calls: usize,
     closed: bool,
 }
+
+/// A call on the wire; a shutdown waits until it is dropped.
+#[derive(Debug)]
+pub(crate) struct OnTheWire(Arc<Agenda>);
 
 /// A place on the agenda; dropping it takes it off.
 #[derive(Debug)]
@@ -70,13 +76,19 @@ impl Agenda {
         self.changed.notified().await;
     }
 
-    /// Waits until nothing is held and nobody waits.
+    /// Notes a call before it is made.
+    pub(crate) fn call(self: &Arc<Self>) -> OnTheWire {
+        self.lock().calls += 1;
+        OnTheWire(self.clone())
+    }
+
+    /// Waits until nothing is held, nobody waits, and nothing is being given back.
     pub(crate) async fn emptied(&self) {
         loop {
             // Registered before looking, so that the last departure is not missed.
             let mut notified = std::pin::pin!(self.emptied.notified());
             notified.as_mut().enable();
-            if self.lock().due.is_empty() {
+            if self.lock().is_empty() {
                 return;
             }
             notified.await;
@@ -105,7 +117,11 @@ impl Agenda {
     fn remove(&self, at: (Moment, u64)) {
         let mut entries = self.lock();
         entries.due.remove(&at);
-        let emptied = entries.due.is_empty();
+        self.departed(entries);
+    }
+
+    fn departed(&self, entries: MutexGuard<'_, Entries>) {
+        let emptied = entries.is_empty();
         drop(entries);
         if emptied {
             self.emptied.notify_waiters();
@@ -114,6 +130,12 @@ impl Agenda {
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    fn is_empty(&self) -> bool {
+        self.due.is_empty() && self.calls == 0
     }
 }
 
@@ -133,5 +155,13 @@ impl Registration {
 impl Drop for Registration {
     fn drop(&mut self) {
         self.agenda.remove(self.at);
+    }
+}
+
+impl Drop for OnTheWire {
+    fn drop(&mut self) {
+        let mut entries = self.0.lock();
+        entries.calls -= 1;
+        self.0.departed(entries);
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     in_process::InProcess,
     inspect::LockInfo,
     lost::LostReason,
+    manager::Manager,
     spawn::Spawner,
 };
 
@@ -51,7 +52,7 @@ impl Engine {
             }
             Self::Remote(backend) => {
                 let call = ask_remote(backend.clone(), hold.clone(), ask);
-                hold.manager().spawner().detach(call);
+                detach(hold.manager(), call);
             }
         }
     }
@@ -64,7 +65,7 @@ impl Engine {
                 hold.given_back(released_or_lost(released));
             }
             Self::Remote(backend) => {
-                hold.manager().spawner().detach(give_back_remote(backend.clone(), hold.clone()));
+                detach(hold.manager(), give_back_remote(backend.clone(), hold.clone()));
             }
         }
     }
@@ -158,6 +159,15 @@ impl Engine {
     pub(crate) fn is_remote(&self) -> bool {
         matches!(self, Self::Remote(_))
     }
+}
+
+/// Makes a call that nobody waits for but a shutdown.
+fn detach(manager: &Manager, call: impl Future<Output = ()> + Send + 'static) {
+    let on_the_wire = manager.agenda().call();
+    manager.spawner().detach(async move {
+        call.await;
+        drop(on_the_wire);
+    });
 }
 
 /// Waits for a call that goes on if nobody waits for it any more.

@@ -119,6 +119,9 @@ impl Locks {
     /// Refuses new requests and those that wait, gives holders `deadline` to finish, then takes their locks
     /// from them. Returns how many were taken.
     ///
+    /// Within the deadline it also waits until what was dropped or released is given back: a process that
+    /// ends after it leaves no lock behind.
+    ///
     /// # Cancel safety
     ///
     /// If it is dropped, requests stay refused and nothing is taken from anybody.

@@ -163,3 +163,21 @@ async fn a_renewal_answered_after_the_deadline_revives_nothing() {
     assert!(!guard.is_held(), "held, not held, and held again");
     assert_eq!(guard.lost().await, LostReason::Expired);
 }
+
+/// A process that ends after its shutdown would leave them behind until their leases end.
+#[tokio::test]
+async fn a_shutdown_waits_for_what_is_being_given_back() {
+    let (time, backend, locks) = remote(100);
+    let guard = tokio::spawn(locks.lock("a").into_future());
+    time.run_for(ms(300)).await;
+    let request = tokio::spawn(locks.lock("b").into_future());
+    time.run_for(ms(50)).await;
+    request.abort();
+    drop((guard.await.unwrap().unwrap(), request));
+    let ended = tokio::spawn(async move {
+        let taken = locks.shutdown(ms(5_000)).await;
+        (taken, backend.store().is_empty())
+    });
+    time.run_for(ms(2_000)).await;
+    assert_eq!(ended.await.unwrap(), (0, true));
+}
