@@ -16,6 +16,7 @@ use crate::{
     error::LockError,
     guard::LockGuard,
     hold::{End, Hold},
+    mode::Mode,
     request::LockRequest,
     scope::Scope,
     terms::Reentrancy,
@@ -106,8 +107,10 @@ impl Acquire {
     }
 
     fn enter(&self, hold: &Arc<Hold>, key: &Key) -> Result<Option<LockGuard>, LockError> {
-        if self.request.terms.reentrancy == Reentrancy::Deny && hold.is_held() {
-            return Err(LockError::WouldDeadlock { key: key.clone() });
+        let (terms, held) = (&self.request.terms, hold.terms().mode);
+        let upgrades = terms.mode == Mode::Exclusive && held == Mode::Shared;
+        if hold.is_held() && (upgrades || terms.reentrancy == Reentrancy::Deny) {
+            return Err(LockError::WouldDeadlock { key: key.clone(), held });
         }
         match hold.enter() {
             Ok(()) => {
@@ -121,6 +124,9 @@ impl Acquire {
 
     fn ask(&self, key: Key, asked: Moment) -> Result<Wait, LockError> {
         let (manager, terms) = (self.request.locks.manager(), &self.request.terms);
+        if terms.mode == Mode::Shared && !manager.engine().shares() {
+            return Err(LockError::Unsupported { key, what: "shared" });
+        }
         manager.open(&key)?;
         let hold = Hold::new(manager.clone(), key, asked, terms.clone());
         manager.engine().ask(&hold, Ask::Acquire { queue: !terms.wait.is_zero() });

@@ -156,6 +156,14 @@ impl Engine {
         }
     }
 
+    /// Whether locks can be held by several at once.
+    pub(crate) fn shares(&self) -> bool {
+        match self {
+            Self::InProcess(_) => true,
+            Self::Remote(backend) => backend.shares(),
+        }
+    }
+
     pub(crate) fn is_remote(&self) -> bool {
         matches!(self, Self::Remote(_))
     }

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use mainstay_core::{Key, KeyError};
 
-use crate::lost::Lost;
+use crate::{lost::Lost, mode::Mode};
 
 /// Why a lock was not given, or was lost while work ran under it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -30,13 +30,21 @@ pub enum LockError {
         /// The place in the queue, 1 being next.
         position: Option<usize>,
     },
-    /// The same scope holds it already and re-entry is denied.
-    #[error(
-        "lock `{key}` is held by this very scope and re-entry is denied; use the guard it has, or allow re-entry"
-    )]
+    /// The same scope holds it already, and re-entry is denied or a reader asks to write.
+    #[error("lock `{key}` is held by this very scope {}", would_deadlock(*.held))]
     WouldDeadlock {
         /// The lock.
         key: Key,
+        /// How the scope holds it.
+        held: Mode,
+    },
+    /// The backend does not keep such locks.
+    #[error("lock `{key}` cannot be {what}: its backend does not offer that; use one that does")]
+    Unsupported {
+        /// The lock.
+        key: Key,
+        /// What was asked for.
+        what: &'static str,
     },
     /// The call is inside an open transaction, whose snapshot may be older than the lock.
     #[error(
@@ -113,7 +121,10 @@ impl LockError {
     pub fn is_misuse(&self) -> bool {
         matches!(
             self,
-            Self::WouldDeadlock { .. } | Self::InsideTransaction { .. } | Self::InvalidKey(_)
+            Self::WouldDeadlock { .. }
+                | Self::InsideTransaction { .. }
+                | Self::Unsupported { .. }
+                | Self::InvalidKey(_)
         )
     }
 
@@ -155,6 +166,15 @@ impl fmt::Debug for Failure {
 
 fn lease_ends(remaining: &Option<Duration>) -> String {
     remaining.map_or_else(String::new, |left| format!(" (its lease has {left:?} left)"))
+}
+
+fn would_deadlock(held: Mode) -> &'static str {
+    match held {
+        Mode::Exclusive => "and re-entry is denied; use the guard it has, or allow re-entry",
+        Mode::Shared => {
+            "for reading, and a second request would wait for it; release it before asking to write"
+        }
+    }
 }
 
 fn place(position: &Option<usize>) -> String {

@@ -12,21 +12,35 @@ use crate::{backend::Owner, fence::Fence};
 pub struct LockInfo {
     /// The lock.
     pub key: Key,
-    /// Who holds it, if anybody.
+    /// Who holds it alone, if anybody.
     pub holder: Option<Holder>,
+    /// Who share it, see [`ReadWriteLock`](crate::ReadWriteLock); the first [`SHOWN`](Self::SHOWN) of them.
+    pub readers: Vec<Holder>,
+    /// How many share it.
+    pub reader_count: usize,
     /// How many wait for it.
     pub waiters: usize,
 }
 
 impl LockInfo {
+    /// How many of those who share a lock are shown one by one.
+    pub const SHOWN: usize = 128;
+
     /// What is known of `key`.
     pub fn new(key: Key, holder: Option<Holder>, waiters: usize) -> Self {
-        Self { key, holder, waiters }
+        Self { key, holder, readers: Vec::new(), reader_count: 0, waiters }
     }
 
-    /// Whether somebody holds it.
+    /// Adds those who share it, of whom there are `count`.
+    #[must_use]
+    pub fn with_readers(mut self, readers: Vec<Holder>, count: usize) -> Self {
+        (self.readers, self.reader_count) = (readers, count);
+        self
+    }
+
+    /// Whether somebody holds it, alone or beside others.
     pub fn is_held(&self) -> bool {
-        self.holder.is_some()
+        self.holder.is_some() || self.reader_count > 0
     }
 }
 

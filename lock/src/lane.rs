@@ -2,15 +2,19 @@
 //!
 //! No lock and no clock in here: the owner of a lane serialises the calls and brings the time. A
 //! lease that has ended is noticed by the next call, whatever it asks, and goes to the queue's head.
+//!
+//! After every call it holds that the head of the queue cannot have the name: somebody has it alone, or
+//! the head wants it alone and others share it. So whoever finds the name free may take it.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use mainstay_core::Moment;
 
 use crate::{
-    backend::{Answer, Grant},
+    backend::{Answer, Grant, Mode},
     fence::Fence,
     lost::LostReason,
+    readers::Readers,
     wakes::Wakes,
 };
 
@@ -18,11 +22,13 @@ use crate::{
 pub(crate) trait Contender: Clone {
     /// Whether both are the same acquisition.
     fn is(&self, other: &Self) -> bool;
+    /// Whether it wants the name alone.
+    fn mode(&self) -> Mode;
     /// How long a grant lasts.
     fn lease(&self) -> Duration;
-    /// Where it stands in the queue; the lane sets it.
+    /// Where it stands in the queue, or among those who share the name; the lane sets it.
     fn ticket(&self) -> u64;
-    /// Notes where it stands in the queue.
+    /// Notes where it stands.
     fn set_ticket(&self, ticket: u64);
     /// Tells a waiter that it holds the name now. False if it does not want it any more.
     fn offer(&self, grant: Grant, wakes: &mut Wakes) -> bool;
@@ -35,13 +41,15 @@ pub(crate) struct Turn<'a, C> {
     pub(crate) now: Moment,
     pub(crate) fences: &'a dyn Fn() -> Fence,
     pub(crate) wakes: Wakes,
-    pub(crate) lost: Option<(C, LostReason)>,
+    pub(crate) lost: Vec<(C, LostReason)>,
 }
 
 /// The state of one name.
 #[derive(Debug)]
 pub(crate) struct Lane<C> {
+    /// Who has it alone; then nobody shares it.
     holder: Option<Holder<C>>,
+    readers: Readers<C>,
     queue: BTreeMap<u64, C>,
     next_ticket: u64,
 }
@@ -59,7 +67,7 @@ pub(crate) struct Holder<C> {
 
 impl<C: Contender> Lane<C> {
     pub(crate) fn new() -> Self {
-        Self { holder: None, queue: BTreeMap::new(), next_ticket: 0 }
+        Self { holder: None, readers: Readers::new(), queue: BTreeMap::new(), next_ticket: 0 }
     }
 
     /// Takes the name for `who`, or queues it, or says that it is busy. A repeated call changes nothing.
@@ -68,15 +76,14 @@ impl<C: Contender> Lane<C> {
             Answer::Gone => {}
             known => return known,
         }
-        if self.holder.is_none() {
+        if self.is_free_for(who) {
             return Answer::Granted(self.install(who.clone(), turn));
         }
         if !queue {
             return Answer::Busy { holder_remaining: self.remaining(turn.now) };
         }
-        who.set_ticket(self.next_ticket);
-        self.queue.insert(self.next_ticket, who.clone());
-        self.next_ticket += 1;
+        let ticket = self.draw_ticket(who);
+        self.queue.insert(ticket, who.clone());
         self.queued(self.queue.len(), turn.now)
     }
 
@@ -95,43 +102,56 @@ impl<C: Contender> Lane<C> {
     /// Lets the lease of `who` last `lease` from now on. False if `who` holds nothing.
     pub(crate) fn renew(&mut self, who: &C, lease: Duration, turn: &mut Turn<'_, C>) -> bool {
         self.expire(turn);
-        let Some(holder) = self.holder_if(who) else { return false };
-        (holder.granted, holder.lease) = (turn.now, lease);
-        holder.expires = turn.now + lease;
-        true
+        let renew = |holder: &mut Holder<C>| {
+            (holder.granted, holder.lease) = (turn.now, lease);
+            holder.expires = turn.now + lease;
+        };
+        match self.holder.as_mut().filter(|holder| holder.contender.is(who)) {
+            Some(holder) => {
+                renew(holder);
+                true
+            }
+            None => self.readers.change(who, renew),
+        }
     }
 
     /// Takes back what `who` has: the name or its place in the queue. False if it had nothing.
     pub(crate) fn release(&mut self, who: &C, turn: &mut Turn<'_, C>) -> bool {
         self.expire(turn);
-        if self.is_queued(who) {
-            return self.queue.remove(&who.ticket()).is_some();
-        }
-        let held = self.holder_if(who).is_some();
-        if held {
-            self.holder = None;
+        let had = if self.is_queued(who) {
+            self.queue.remove(&who.ticket()).is_some()
+        } else {
+            self.take(who)
+        };
+        if had {
+            // One who left the queue may have been all that others waited for.
             self.promote(turn);
         }
-        held
+        had
     }
 
     /// Takes the name from whoever holds it. False if nobody did.
-    pub(crate) fn force(&mut self, reason: LostReason, turn: &mut Turn<'_, C>) -> bool {
+    pub(crate) fn force(&mut self, reason: &LostReason, turn: &mut Turn<'_, C>) -> bool {
         self.expire(turn);
-        let held = self.holder.is_some();
-        self.depose(reason, turn);
-        held
+        let holders: Vec<_> = self.holder.take().into_iter().chain(self.readers.drain()).collect();
+        self.depose(holders, reason, turn)
     }
 
-    /// Gives the name to the head of the queue if the holder's lease has ended.
+    /// Takes the name from those whose leases have ended and gives it to the head of the queue.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_, C>) {
-        if self.holder.as_ref().is_some_and(|holder| holder.expires <= turn.now) {
-            self.depose(LostReason::Expired, turn);
-        }
+        let mut ended = self.readers.ended(turn.now);
+        ended.extend(self.holder.take_if(|holder| holder.expires <= turn.now));
+        self.depose(ended, &LostReason::Expired, turn);
     }
 
+    /// Who has the name alone.
     pub(crate) fn holder(&self) -> Option<&Holder<C>> {
         self.holder.as_ref()
+    }
+
+    /// Who share the name.
+    pub(crate) fn readers(&self) -> &Readers<C> {
+        &self.readers
     }
 
     pub(crate) fn waiters(&self) -> usize {
@@ -139,55 +159,103 @@ impl<C: Contender> Lane<C> {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        self.holder.is_none() && self.queue.is_empty()
+        self.holder.is_none() && self.readers.is_empty() && self.queue.is_empty()
     }
 
-    fn depose(&mut self, reason: LostReason, turn: &mut Turn<'_, C>) {
-        let Some(holder) = self.holder.take() else { return };
-        // The old holder knows before the new one does.
-        if holder.contender.lose(reason.clone(), &mut turn.wakes) {
-            turn.lost = Some((holder.contender, reason));
+    fn depose(
+        &mut self,
+        holders: Vec<Holder<C>>,
+        reason: &LostReason,
+        turn: &mut Turn<'_, C>,
+    ) -> bool {
+        let any = !holders.is_empty();
+        // The old holders know before the new ones do.
+        for Holder { contender, .. } in holders {
+            if contender.lose(reason.clone(), &mut turn.wakes) {
+                turn.lost.push((contender, reason.clone()));
+            }
         }
-        self.promote(turn);
+        if any {
+            self.promote(turn);
+        }
+        any
     }
 
+    /// Gives the name to the head of the queue, or to all at the head that share it.
     fn promote(&mut self, turn: &mut Turn<'_, C>) {
-        while let Some((_, head)) = self.queue.pop_first() {
-            let grant = self.install(head.clone(), turn);
-            if head.offer(grant, &mut turn.wakes) {
+        while let Some((_, head)) = self.queue.first_key_value() {
+            let head = head.clone();
+            if !self.admits(head.mode()) {
                 return;
             }
-            self.holder = None;
+            self.queue.pop_first();
+            let grant = self.install(head.clone(), turn);
+            if !head.offer(grant, &mut turn.wakes) {
+                self.take(&head);
+            }
         }
     }
 
     fn install(&mut self, contender: C, turn: &mut Turn<'_, C>) -> Grant {
         let (fence, lease, now) = ((turn.fences)(), contender.lease(), turn.now);
         let expires = now + lease;
-        self.holder = Some(Holder { contender, fence, since: now, granted: now, lease, expires });
+        let shares = contender.mode() == Mode::Shared;
+        if shares {
+            self.draw_ticket(&contender);
+        }
+        let holder = Holder { contender, fence, since: now, granted: now, lease, expires };
+        if shares {
+            self.readers.insert(holder);
+        } else {
+            self.holder = Some(holder);
+        }
         Grant::new(fence, now, lease)
     }
 
-    fn holder_if(&mut self, who: &C) -> Option<&mut Holder<C>> {
-        self.holder.as_mut().filter(|holder| holder.contender.is(who))
+    /// Takes the name from `who` alone. False if it does not have it.
+    fn take(&mut self, who: &C) -> bool {
+        self.holder.take_if(|holder| holder.contender.is(who)).is_some() || self.readers.remove(who)
+    }
+
+    /// Whether `who` may take the name now. Where others wait nobody passes them.
+    fn is_free_for(&self, who: &C) -> bool {
+        self.queue.is_empty() && self.admits(who.mode())
+    }
+
+    fn admits(&self, mode: Mode) -> bool {
+        self.holder.is_none() && (mode == Mode::Shared || self.readers.is_empty())
+    }
+
+    fn holder_if(&self, who: &C) -> Option<&Holder<C>> {
+        let alone = self.holder.as_ref().filter(|holder| holder.contender.is(who));
+        alone.or_else(|| self.readers.get(who))
     }
 
     fn is_queued(&self, who: &C) -> bool {
         self.queue.get(&who.ticket()).is_some_and(|queued| queued.is(who))
     }
 
+    fn draw_ticket(&mut self, who: &C) -> u64 {
+        let ticket = self.next_ticket;
+        who.set_ticket(ticket);
+        self.next_ticket += 1;
+        ticket
+    }
+
     fn queued(&self, position: usize, now: Moment) -> Answer {
         Answer::Queued { position, holder_remaining: self.remaining(now) }
     }
 
+    /// What is left until the name is free if nobody renews or releases.
     fn remaining(&self, now: Moment) -> Option<Duration> {
-        self.holder.as_ref().map(|holder| holder.expires.saturating_since(now))
+        let alone = self.holder.as_ref().map(|holder| holder.expires);
+        alone.or_else(|| self.readers.last_end()).map(|end| end.saturating_since(now))
     }
 }
 
 impl<C> Turn<'_, C> {
     /// Starts a call at `now`.
     pub(crate) fn at(now: Moment, fences: &dyn Fn() -> Fence) -> Turn<'_, C> {
-        Turn { now, fences, wakes: Wakes::default(), lost: None }
+        Turn { now, fences, wakes: Wakes::default(), lost: Vec::new() }
     }
 }

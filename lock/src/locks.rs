@@ -12,6 +12,7 @@ use crate::{
     error::LockError,
     inspect::LockInfo,
     manager::Manager,
+    read_write::ReadWriteLock,
     request::LockRequest,
 };
 
@@ -75,6 +76,11 @@ impl Locks {
     /// Waits for a lock for at most `wait`.
     pub fn lock_timeout(&self, key: impl IntoKey, wait: Duration) -> Acquire {
         self.lock(key).wait(wait).into_future()
+    }
+
+    /// A lock that many may read under, or one write under.
+    pub fn read_write(&self, key: impl IntoKey) -> ReadWriteLock {
+        ReadWriteLock::new(self.clone(), key.into_key())
     }
 
     /// Asks for several locks at once: all or none.

@@ -13,6 +13,7 @@ use crate::{
     guard::LockGuard,
     handle::LockHandle,
     locks::Locks,
+    mode::Mode,
     run::Run,
     terms::{Reentrancy, Terms, clamp},
 };
@@ -40,6 +41,12 @@ impl LockRequest {
     /// Counted from the first poll. The first answer of a remote backend is waited for in any case.
     pub fn wait(mut self, wait: Duration) -> Self {
         self.terms.wait = wait;
+        self
+    }
+
+    /// Has the lock beside others that ask for it so; see [`ReadWriteLock::read`](crate::ReadWriteLock::read).
+    pub fn shared(mut self) -> Self {
+        self.terms.mode = Mode::Shared;
         self
     }
 

@@ -4,6 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::mode::Mode;
+
 /// Defaults of the locks of one [`Locks`](crate::Locks); every request can set its own.
 ///
 /// # Examples
@@ -60,6 +62,7 @@ pub enum Reentrancy {
 /// What one request asks for.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
+    pub(crate) mode: Mode,
     pub(crate) wait: Duration,
     pub(crate) lease: Duration,
     pub(crate) renew: bool,
@@ -71,6 +74,7 @@ pub(crate) struct Terms {
 impl Terms {
     pub(crate) fn new(config: &LocksConfig) -> Self {
         Self {
+            mode: Mode::Exclusive,
             wait: config.wait,
             lease: clamp(config.lease),
             renew: true,

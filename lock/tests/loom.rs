@@ -3,6 +3,8 @@
 
 #[path = "../src/lane.rs"]
 mod lane;
+#[path = "../src/readers.rs"]
+mod readers;
 #[path = "../src/slot.rs"]
 mod slot;
 #[path = "../src/wakes.rs"]
@@ -15,7 +17,7 @@ mod sync {
 }
 
 mod backend {
-    pub(crate) use mainstay_lock::backend::{Answer, Grant};
+    pub(crate) use mainstay_lock::backend::{Answer, Grant, Mode};
 }
 
 mod fence {
@@ -36,7 +38,7 @@ use loom::{future::block_on, sync::Arc, thread};
 use mainstay_core::Moment;
 
 use self::{
-    backend::{Answer, Grant},
+    backend::{Answer, Grant, Mode},
     fence::Fence,
     lane::{Contender, Lane, Turn},
     lost::LostReason,
@@ -49,19 +51,29 @@ use self::{
 struct Party(Arc<Member>);
 
 struct Member {
+    mode: Mode,
     slot: Slot<Grant, LostReason>,
     ticket: AtomicU64,
 }
 
 impl Party {
     fn new() -> Self {
-        Self(Arc::new(Member { slot: Slot::new(), ticket: AtomicU64::new(u64::MAX) }))
+        Self::of(Mode::Exclusive)
+    }
+
+    fn of(mode: Mode) -> Self {
+        let ticket = AtomicU64::new(u64::MAX);
+        Self(Arc::new(Member { mode, slot: Slot::new(), ticket }))
     }
 }
 
 impl Contender for Party {
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn mode(&self) -> Mode {
+        self.0.mode
     }
 
     fn lease(&self) -> Duration {
@@ -203,6 +215,50 @@ fn a_refused_grant_goes_to_the_next_at_once() {
 }
 
 #[test]
+fn the_last_of_two_readers_lets_the_writer_in() {
+    loom::model(|| {
+        let (store, writer) = (Store::new(), Party::new());
+        let readers = [Party::of(Mode::Shared), Party::of(Mode::Shared)];
+        for reader in &readers {
+            store.ask(reader);
+            claim(reader).unwrap();
+        }
+        store.ask(&writer);
+        let leaves = readers.map(|reader| {
+            let store = store.clone();
+            thread::spawn(move || store.leave(&reader))
+        });
+        claim(&writer).unwrap();
+        store.leave(&writer);
+        for leave in leaves {
+            leave.join().unwrap();
+        }
+        assert!(store.lock().is_idle());
+    });
+}
+
+#[test]
+fn a_writer_that_leaves_lets_the_reader_behind_it_in() {
+    loom::model(|| {
+        let (store, writer) = (Store::new(), Party::new());
+        let (first, behind) = (Party::of(Mode::Shared), Party::of(Mode::Shared));
+        store.ask(&first);
+        claim(&first).unwrap();
+        store.ask(&writer);
+        store.ask(&behind);
+        let leaver = thread::spawn({
+            let (store, writer) = (store.clone(), writer.clone());
+            move || store.abandon(&writer)
+        });
+        claim(&behind).unwrap();
+        store.leave(&behind);
+        store.leave(&first);
+        leaver.join().unwrap();
+        assert!(store.lock().is_idle(), "an orphan");
+    });
+}
+
+#[test]
 fn a_loss_and_a_release_do_not_both_win() {
     loom::model(|| {
         let (store, holder, next) = (Store::new(), Party::new(), Party::new());
@@ -211,7 +267,7 @@ fn a_loss_and_a_release_do_not_both_win() {
         store.ask(&next);
         let operator = thread::spawn({
             let store = store.clone();
-            move || store.call(|lane, turn| lane.force(LostReason::TakenOver, turn))
+            move || store.call(|lane, turn| lane.force(&LostReason::TakenOver, turn))
         });
         let held_to_the_end = match holder.0.slot.leave() {
             Leave::Last(_) => store.release(&holder),
@@ -238,7 +294,7 @@ fn a_watcher_never_misses_the_end() {
                 block_on(poll_fn(|cx| holder.0.slot.poll_end(cx, &mut id)))
             }
         });
-        store.call(|lane, turn| lane.force(LostReason::TakenOver, turn));
+        store.call(|lane, turn| lane.force(&LostReason::TakenOver, turn));
         assert_eq!(watcher.join().unwrap(), LostReason::TakenOver);
     });
 }

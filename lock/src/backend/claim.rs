@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use mainstay_core::{Clock, Key};
 
-use super::Grant;
+use super::{Grant, Mode};
 use crate::{hold::Hold, lane::Contender, lost::LostReason, slot::Offer, wakes::Wakes};
 
 /// The name of one acquisition: unique over all clients and never used again, so that renewals and
@@ -68,6 +68,11 @@ impl Claim {
     /// The name of this acquisition.
     pub fn owner(&self) -> Owner {
         self.hold.owner()
+    }
+
+    /// Whether it wants the lock alone.
+    pub fn mode(&self) -> Mode {
+        self.hold.terms().mode
     }
 
     /// How long a grant is to last.
@@ -135,6 +140,10 @@ impl Claim {
 impl Contender for Claim {
     fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.hold, &other.hold)
+    }
+
+    fn mode(&self) -> Mode {
+        self.hold.terms().mode
     }
 
     fn lease(&self) -> Duration {

@@ -6,9 +6,14 @@
 //!
 //! # What a backend promises
 //!
-//! - One holder per name. A lease that has ended without renewal holds nothing.
+//! - One holder per name whose claim is [`Exclusive`](Mode::Exclusive), and nobody beside it. A lease that has
+//!   ended without renewal holds nothing.
 //! - Waiters of one name are granted in the order in which they were queued. A release, an end of a
 //!   lease and a forced release grant straight to the head of the queue.
+//! - Where [`Backend::shares`] says so, any number of claims that are [`Shared`](Mode::Shared) hold a name at the same
+//!   time, each with a lease and a fence of its own. A shared claim does not pass a waiter: it joins only
+//!   if nobody waits. When its turn comes, those next to it that share are granted with it. A forced release takes
+//!   the name from all of them. Elsewhere shared claims are refused before they reach the backend.
 //! - Fences of one name rise from grant to grant.
 //! - Every call ends within a time budget of the backend's own. A call whose request may have reached
 //!   the server and whose answer is missing ends in [`BackendError::Unknown`], nothing else.
@@ -39,9 +44,16 @@ pub use claim::{Claim, Owner};
 
 use crate::{error::Failure, fence::Fence, inspect::LockInfo};
 
+pub use crate::mode::Mode;
+
 /// Keeps locks for any number of clients. See the [module](self) for the rules.
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
+    /// Whether claims may share a name, see [`Mode::Shared`]. It does not unless it says so.
+    fn shares(&self) -> bool {
+        false
+    }
+
     /// Asks for the claim's lock; a repeated call tells what the first one did.
     ///
     /// Where the lock is held, `queue` says whether to stand in line or to answer [`Answer::Busy`].

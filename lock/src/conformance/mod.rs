@@ -24,6 +24,7 @@ mod arena;
 mod ends;
 mod loss;
 mod queue;
+mod shared;
 mod takes;
 
 use std::{error::Error, fmt, pin::Pin};
@@ -43,6 +44,8 @@ pub enum Ability {
     OneLine,
     /// Fence and metadata of another client's holder are shown.
     ShowsHolder,
+    /// Several hold one lock at the same time, see [`Backend::shares`](crate::backend::Backend::shares).
+    Shares,
 }
 
 /// One thing that every backend must do, or every backend with certain abilities.
@@ -124,6 +127,22 @@ cases! {
         hung_holder_is_ended,
         shutdown_refuses_waiters [OneLine],
         shutdown_takes_what_is_left,
+    }
+    shared::{
+        readers_share [Shares],
+        plain_locks_and_readers_exclude_each_other [Shares],
+        fences_rise_over_readers [Shares],
+        reader_does_not_pass_a_writer [Shares],
+        readers_at_the_head_get_in_together [Shares],
+        many_readers_get_in_together [Shares],
+        writer_that_gives_up_lets_readers_in [Shares],
+        reader_is_renewed [Shares],
+        reader_ends_alone [Shares],
+        dead_readers_let_the_writer_in [Shares],
+        force_release_tells_all_readers [Shares],
+        readers_are_shown [Shares],
+        dropped_readers_leave_nothing [Shares],
+        readers_and_writers_never_overlap [Shares],
     }
 }
 

@@ -13,6 +13,10 @@ use crate::{
 
 #[async_trait]
 impl Backend for InProcess {
+    fn shares(&self) -> bool {
+        true
+    }
+
     async fn acquire(&self, claim: &Claim, queue: bool) -> Result<Answer, BackendError> {
         Ok(self.acquire(claim, queue))
     }

@@ -18,7 +18,7 @@ use crate::{
     backend::{Answer, Claim, GivenBack},
     fence::Fence,
     inspect::{Holder, LockInfo},
-    lane::{Lane, Turn},
+    lane::{self, Lane, Turn},
     lost::LostReason,
 };
 
@@ -81,20 +81,22 @@ impl InProcess {
     }
 
     pub(crate) fn force_release(&self, key: &Key, reason: Arc<str>) -> bool {
-        self.turn(key, |lane, turn| lane.force(LostReason::ForceReleased { reason }, turn))
+        self.turn(key, |lane, turn| lane.force(&LostReason::ForceReleased { reason }, turn))
     }
 
     pub(crate) fn inspect(&self, key: &Key) -> LockInfo {
         self.turn(key, |lane, turn| {
             lane.expire(turn);
-            let holder = lane.holder().map(|holder| Holder {
+            let show = |holder: &lane::Holder<Claim>| Holder {
                 owner: holder.contender.owner(),
                 fence: holder.fence,
                 held_for: turn.now.saturating_since(holder.since),
                 remaining: holder.expires.saturating_since(turn.now),
                 metadata: holder.contender.metadata().map(Arc::from),
-            });
-            LockInfo::new(key.clone(), holder, lane.waiters())
+            };
+            let readers = lane.readers().iter().take(LockInfo::SHOWN).map(show).collect();
+            LockInfo::new(key.clone(), lane.holder().map(show), lane.waiters())
+                .with_readers(readers, lane.readers().len())
         })
     }
 
@@ -124,7 +126,7 @@ impl InProcess {
             }
         };
         turn.wakes.wake();
-        if let Some((claim, reason)) = turn.lost {
+        for (claim, reason) in turn.lost {
             claim.hold().tell_lost(&reason);
         }
         result

@@ -80,6 +80,40 @@ fn nested_work() {
 }
 
 #[test]
+fn a_read_behind_a_writer() {
+    let scene = Scene::new();
+    let read = || scene.locks.read_write("a").read().run(rest());
+    scene.every_await(read).unwrap();
+    assert!(scene.store.is_empty());
+}
+
+/// Two readers hold the lock while a writer and a reader behind it come and go.
+#[test]
+fn a_writer_and_a_reader_behind_readers() {
+    let scene = Scene::new();
+    let lock = scene.locks.read_write("a");
+    let call = || async {
+        let readers = (lock.read().await?, lock.read().await?);
+        let writes = async {
+            drop(lock.write().await?);
+            Ok::<_, LockError>(())
+        };
+        let reads = async {
+            drop(lock.read().await?);
+            Ok::<_, LockError>(())
+        };
+        let ends = async {
+            yield_once().await;
+            drop(readers);
+            Ok::<_, LockError>(())
+        };
+        tokio::try_join!(writes, reads, ends)
+    };
+    scene.every_await(call).unwrap();
+    assert!(scene.store.is_empty());
+}
+
+#[test]
 fn several_locks() {
     let scene = Scene::new();
     let set = scene.every_await(|| scene.locks.lock_all(["0", "a", "b"]).into_future()).unwrap();
@@ -116,6 +150,8 @@ async fn work_under_a_remote_lock() {
     let call = || async {
         let work = rest();
         locks.lock("a").run(work).await?;
+        let both = (locks.read_write("a").read().await?, locks.read_write("a").read().await?);
+        drop(both);
         let guard = locks.lock("a").await?;
         guard.extend(ms(50_000)).await?;
         Ok::<_, LockError>(guard.release().await)

@@ -38,8 +38,13 @@ async fn in_process_in_real_time() {
 }
 
 /// Cases that wait for nothing longer than a moment.
-const QUICK: [&str; 4] =
-    ["free_lock_is_granted", "waiters_are_served_in_order", "fixed_lease_ends", "fences_rise"];
+const QUICK: [&str; 5] = [
+    "free_lock_is_granted",
+    "waiters_are_served_in_order",
+    "fixed_lease_ends",
+    "fences_rise",
+    "readers_and_writers_never_overlap",
+];
 
 #[tokio::test]
 async fn behind_the_seam() {

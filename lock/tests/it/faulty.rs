@@ -82,6 +82,10 @@ impl Faulty {
 
 #[async_trait]
 impl Backend for Faulty {
+    fn shares(&self) -> bool {
+        self.store.shares()
+    }
+
     async fn acquire(&self, claim: &Claim, queue: bool) -> Result<Answer, BackendError> {
         let claim = self.claim(claim);
         // The lease is counted from before the request was written.

@@ -8,6 +8,7 @@ mod faulty;
 mod held;
 mod incidents;
 mod model;
+mod read_write;
 mod reentry;
 mod regrant;
 mod remote;

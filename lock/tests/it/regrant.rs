@@ -15,7 +15,7 @@ use crate::{manual, ms};
 
 /// Queues whoever asks. A poll finds nothing, because the grant that was pushed meanwhile is over already.
 #[derive(Clone, Debug, Default)]
-struct Fleeting {
+pub(crate) struct Fleeting {
     acquires: Arc<AtomicUsize>,
 }
 
