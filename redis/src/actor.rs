@@ -1,6 +1,11 @@
 //! The task that owns the connection: it writes what is queued, and answers everybody.
 
-use std::{collections::VecDeque, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use mainstay_core::{Clock, Moment, Sleep};
 use redis::{ServerErrorKind, Value};
@@ -13,14 +18,17 @@ use crate::{
     job::{Answer, Job, Ticket},
     join::join,
     link::{Answers, BATCH, Batch, Identity, Link},
+    place::Place,
     router::Router,
     script::Script,
-    server::Server,
+    server::{Name, Primary},
 };
 
 /// The task that owns the connection.
 pub(crate) struct Actor {
-    server: Server,
+    place: Place,
+    /// What messages call the server: its own name once it is known.
+    name: Name,
     clock: Clock,
     config: Arc<RedisConfig>,
     router: Arc<Router>,
@@ -31,30 +39,36 @@ pub(crate) struct Actor {
     backlog: VecDeque<Job>,
     /// The connection before the next one.
     before: Option<Identity>,
+    /// Why this connection is to be left once its answers are in, and how many commands at the head of the
+    /// backlog it refused.
+    leaving: Option<(Cause, usize)>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Actor {
     pub(crate) fn new(
-        server: Server,
+        place: Place,
         clock: Clock,
         config: Arc<RedisConfig>,
         router: Arc<Router>,
         jobs: mpsc::Receiver<Job>,
     ) -> Self {
-        let (backlog, before, timer) = (VecDeque::new(), None, None);
-        Self { server, clock, config, router, jobs, closed: false, backlog, before, timer }
+        let (name, backlog) = (place.name().clone(), VecDeque::new());
+        let (closed, before, leaving, timer) = (false, None, None, None);
+        Self { place, name, clock, config, router, jobs, closed, backlog, before, leaving, timer }
     }
 
     /// Works until every handle is gone and everybody is answered.
     pub(crate) async fn run(mut self) {
         while let Some(mut link) = self.connect().await {
-            let cause = self.serve(&mut link).await;
+            let overtaken = self.place.clone().overtaken(link.primary().clone());
+            let cause = self.serve(&mut link, pin!(overtaken)).await;
             for batch in link.in_flight().drain(..) {
                 self.lose(batch.tickets, &cause);
             }
             self.before = link.identity().cloned().or(self.before.take());
-            tracing::debug!(server = ?self.server, %cause, "the connection to Redis is closed");
+            self.leaving = None;
+            tracing::debug!(server = ?self.name, %cause, "the connection to Redis is closed");
         }
     }
 
@@ -69,7 +83,7 @@ impl Actor {
                 Ok(link) => return Some(link),
                 Err(cause) => cause,
             };
-            tracing::warn!(server = ?self.server, attempt, %cause, "Redis cannot be reached");
+            tracing::warn!(server = ?self.place, attempt, %cause, "Redis cannot be reached");
             for job in self.backlog.drain(..).collect::<Vec<_>>() {
                 self.refuse(job, &cause);
             }
@@ -81,10 +95,10 @@ impl Actor {
 
     /// One attempt; commands wait for it within their budget.
     async fn attempt(&mut self) -> Result<Link, Cause> {
-        let (server, router) = (self.server.clone(), self.router.clone());
+        let (place, router) = (self.place.clone(), self.router.clone());
         let before = self.before.clone();
-        let opening = async move { Link::open(&server, &router, before).await };
-        let mut opening = std::pin::pin!(self.clock.timeout(self.config.connect_budget, opening));
+        let opening = async move { Link::open(&place, &router, before).await };
+        let mut opening = pin!(self.clock.timeout(self.config.connect_budget, opening));
         let opened = loop {
             self.set_timer(None);
             tokio::select! {
@@ -96,6 +110,7 @@ impl Actor {
         match opened {
             Ok(Ok(link)) => {
                 self.before = None;
+                self.name = link.name().clone();
                 self.router.all_may_have_lost();
                 Ok(link)
             }
@@ -107,7 +122,7 @@ impl Actor {
     }
 
     async fn refuse_for(&mut self, pause: Duration, cause: &Cause) {
-        let mut end = std::pin::pin!(self.clock.sleep(pause));
+        let mut end = pin!(self.clock.sleep(pause));
         while !self.closed {
             tokio::select! {
                 () = &mut end => return,
@@ -120,10 +135,18 @@ impl Actor {
     }
 
     /// Works until the connection is lost, or everybody has gone home.
-    async fn serve(&mut self, link: &mut Link) -> Cause {
+    async fn serve(
+        &mut self,
+        link: &mut Link,
+        mut overtaken: Pin<&mut impl Future<Output = Cause>>,
+    ) -> Cause {
         let mut taken = Vec::with_capacity(BATCH);
         loop {
-            self.write(link).await;
+            if self.leaving.is_none() {
+                self.write(link).await;
+            } else if link.is_idle() {
+                return self.leaving.take().map_or_else(|| Cause::new("it is left"), |left| left.0);
+            }
             if self.is_over() && link.is_idle() {
                 return Cause::new("it is not needed any more");
             }
@@ -135,7 +158,7 @@ impl Actor {
                     let Some((batch, answers)) = answered else {
                         return Cause::new("the connection was closed");
                     };
-                    if let Some(cause) = self.settle(batch, answers) {
+                    if let Some(cause) = self.settle(batch, answers, link.primary()) {
                         return cause;
                     }
                 }
@@ -143,6 +166,7 @@ impl Actor {
                     self.closed |= count == 0;
                     self.backlog.extend(taken.drain(..));
                 }
+                cause = &mut overtaken => return cause,
                 () = tick(&mut self.timer) => {
                     if let Some(cause) = self.expire(link) {
                         return cause;
@@ -166,7 +190,12 @@ impl Actor {
     }
 
     /// Hands out the answers to a batch. Why the connection is of no more use, if so.
-    fn settle(&mut self, batch: Batch, (commands, answers): Answers) -> Option<Cause> {
+    fn settle(
+        &mut self,
+        batch: Batch,
+        (commands, answers): Answers,
+        primary: &Arc<Primary>,
+    ) -> Option<Cause> {
         let Batch { tickets, written, .. } = batch;
         let answers = match answers {
             Ok(answers) => answers,
@@ -184,14 +213,28 @@ impl Actor {
                         again.push(Job { command: command.clone(), ticket });
                         continue;
                     }
-                    self.answer(ticket, Err(self.server.refused(&error)));
+                    if self.place.is_watched() && is_demoted(&error) && !ticket.is_moot() {
+                        self.leave(Job { command: command.clone(), ticket });
+                        continue;
+                    }
+                    self.answer(ticket, Err(self.name.refused(&error)));
                 }
-                Some(value) => self.answer(ticket, Ok(Reply::new(value, written))),
+                Some(value) => {
+                    self.answer(ticket, Ok(Reply::new(value, written, primary.clone())));
+                }
                 None => self.lose(vec![ticket], &Cause::new("an answer is missing")),
             }
         }
         self.reload(again);
         None
+    }
+
+    /// Leaves a primary that became a replica: what it refused is done by the next one, in the same order.
+    fn leave(&mut self, refused: Job) {
+        let demoted = || (Cause::new("the primary became a replica"), 0);
+        let (_, count) = self.leaving.get_or_insert_with(demoted);
+        self.backlog.insert((*count).min(self.backlog.len()), refused);
+        *count += 1;
     }
 
     /// Sends calls again whose script the server did not know, behind the script's text.
@@ -222,7 +265,7 @@ impl Actor {
             batch.tickets.iter_mut().for_each(|ticket| ticket.take_overdue(now, &mut overdue));
         }
         for answer in overdue {
-            self.tell(answer, Err(self.server.unknown(silent())));
+            self.tell(answer, Err(self.name.unknown(silent())));
         }
         let gave_up = silence >= self.config.give_up_after;
         gave_up.then(|| Cause::new(format!("no answer for {silence:?}, connection given up")))
@@ -271,12 +314,12 @@ impl Actor {
     }
 
     fn refuse(&self, job: Job, cause: &Cause) {
-        self.answer(job.ticket, Err(self.server.failed(cause.clone())));
+        self.answer(job.ticket, Err(self.name.failed(cause.clone())));
     }
 
     fn lose(&self, tickets: Vec<Ticket>, cause: &Cause) {
         for ticket in tickets {
-            self.answer(ticket, Err(self.server.unknown(cause.clone())));
+            self.answer(ticket, Err(self.name.unknown(cause.clone())));
         }
     }
 
@@ -306,11 +349,11 @@ impl Actor {
     fn tell_parts(&self, parts: Vec<Ticket>, answer: Result<Reply, RedisError>) {
         let answers = answer.and_then(|reply| reply.parts(parts.len()));
         match answers {
-            Ok((answers, written)) => {
+            Ok((answers, written, primary)) => {
                 for (part, value) in parts.into_iter().zip(answers) {
                     let answer = match value {
-                        Value::ServerError(error) => Err(self.server.refused(&error)),
-                        value => Ok(Reply::new(value, written)),
+                        Value::ServerError(error) => Err(self.name.refused(&error)),
+                        value => Ok(Reply::new(value, written, primary.clone())),
                     };
                     self.answer(part, answer);
                 }
@@ -331,6 +374,11 @@ impl Ticket {
 
 fn forgot(error: &redis::ServerError) -> bool {
     error.kind() == Some(ServerErrorKind::NoScript)
+}
+
+/// The server takes no writes because it is a replica now.
+fn is_demoted(error: &redis::ServerError) -> bool {
+    error.kind() == Some(ServerErrorKind::ReadOnly)
 }
 
 async fn tick(timer: &mut Option<Pin<Box<Sleep>>>) {

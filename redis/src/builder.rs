@@ -1,10 +1,6 @@
 //! Settings of a handle before it is made.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use mainstay_core::Clock;
 
@@ -13,14 +9,20 @@ use crate::tls::Tls;
 use crate::{
     config::RedisConfig,
     error::RedisError,
-    handle::{Inner, Redis},
+    handle::Redis,
+    place::Place,
+    sentinel::Sentinels,
     server::{Address, Server},
 };
 
 /// Settings of a [`Redis`] before it is made.
 #[must_use = "finish with `build`"]
 pub struct RedisBuilder {
-    address: Address,
+    target: Target,
+    credentials: Option<(Option<String>, String)>,
+    database: Option<u32>,
+    server_tls: Option<bool>,
+    require_majority: bool,
     clock: Clock,
     config: RedisConfig,
     #[cfg(feature = "tls")]
@@ -28,10 +30,20 @@ pub struct RedisBuilder {
     require_tls: bool,
 }
 
+/// What the handle is about.
+pub(crate) enum Target {
+    Single(Address),
+    Watched { sentinels: Vec<Address>, primary: Arc<str> },
+}
+
 impl RedisBuilder {
-    pub(crate) fn new(address: Address) -> Self {
+    pub(crate) fn new(target: Target) -> Self {
         Self {
-            address,
+            target,
+            credentials: None,
+            database: None,
+            server_tls: None,
+            require_majority: false,
             clock: Clock::default(),
             config: RedisConfig::default(),
             #[cfg(feature = "tls")]
@@ -72,52 +84,130 @@ impl RedisBuilder {
         self
     }
 
+    /// The user and password of the servers, instead of what their URL says.
+    pub fn credentials(mut self, user: Option<&str>, password: &str) -> Self {
+        self.credentials = Some((user.map(str::to_owned), password.to_owned()));
+        self
+    }
+
+    /// The database, instead of what the URL says. 0.
+    pub fn database(mut self, database: u32) -> Self {
+        self.database = Some(database);
+        self
+    }
+
+    /// Whether the servers behind the Sentinels are spoken to over TLS, if not as the Sentinels are.
+    pub fn server_tls(mut self, encrypted: bool) -> Self {
+        self.server_tls = Some(encrypted);
+        self
+    }
+
+    /// Uses a primary only while most of the Sentinels name it.
+    ///
+    /// A client that is cut off together with an old primary, and at most half of the Sentinels, then
+    /// leaves it within half a second and its budget, instead of going on with what will be lost. The price
+    /// is that it also stops where most Sentinels are down and the primary is well.
+    pub fn require_majority(mut self) -> Self {
+        self.require_majority = true;
+        self
+    }
+
     /// Makes the handle. Nothing is sent yet.
     ///
     /// # Errors
     ///
     /// [`RedisError::InvalidAddress`].
     pub fn build(self) -> Result<Redis, RedisError> {
-        let inner = Inner {
-            server: self.server()?,
-            clock: self.clock,
-            config: Arc::new(self.config),
-            router: Arc::default(),
-            queue: Mutex::default(),
+        let place = match &self.target {
+            Target::Single(address) => {
+                self.ready(std::slice::from_ref(address))?;
+                Place::Fixed(self.server(self.dressed(address.clone()))?)
+            }
+            Target::Watched { sentinels, primary } => {
+                self.ready(sentinels)?;
+                let all_secure = sentinels.iter().all(Address::is_secure);
+                let encrypted = self.server_tls.unwrap_or(all_secure);
+                let like = Address::parse(if encrypted { "rediss://-/" } else { "redis://-/" })?;
+                if self.require_tls {
+                    require_tls(&like)?;
+                }
+                let like = self.server(self.dressed(like))?;
+                let ask = |address: &Address| self.sentinel(address.clone());
+                let asked = sentinels.iter().map(ask).collect::<Result<_, _>>()?;
+                let majority = self.require_majority;
+                Place::Watched(Arc::new(Sentinels::new(primary.clone(), asked, like, majority)))
+            }
         };
-        Ok(Redis { inner: Arc::new(inner) })
+        Ok(Redis::to(place, self.clock, Arc::new(self.config)))
     }
 
-    fn server(&self) -> Result<Server, RedisError> {
-        let address = &self.address;
-        if address.is_careless() {
+    /// A connection to a Sentinel, with a third of the patience: one that hangs must not keep the others
+    /// from being heard.
+    fn sentinel(&self, address: Address) -> Result<Redis, RedisError> {
+        let mut config = self.config.clone();
+        let patience = config.connect_budget / 3;
+        (config.budget, config.connect_budget) = (patience, patience);
+        config.give_up_after = patience * 2;
+        let place = Place::Fixed(self.server(address)?);
+        Ok(Redis::to(place, self.clock.clone(), Arc::new(config)))
+    }
+
+    fn dressed(&self, mut address: Address) -> Address {
+        if let Some((user, password)) = &self.credentials {
+            address = address.with_credentials(user.as_deref(), password);
+        }
+        if let Some(database) = self.database {
+            address = address.with_database(database);
+        }
+        address
+    }
+
+    /// Whether the addresses can be used with these settings.
+    fn ready(&self, addresses: &[Address]) -> Result<(), RedisError> {
+        for address in addresses {
+            if address.is_careless() {
+                return Err(RedisError::settings(
+                    "the client takes any certificate (`insecure`); name the authority that signed \
+                     the server's instead",
+                ));
+            }
+            if self.require_tls {
+                require_tls(address)?;
+            }
+        }
+        #[cfg(feature = "tls")]
+        if self.tls.is_some()
+            && self.server_tls != Some(true)
+            && !addresses.iter().any(Address::is_ours_to_encrypt)
+        {
             return Err(RedisError::settings(
-                "the client takes any certificate (`insecure`); name the authority that signed the \
-                 server's instead",
+                "there are settings for TLS, but it is plain text; write `rediss://`",
             ));
         }
-        if self.require_tls && !address.is_secure() {
-            return Err(RedisError::settings(
-                "it is plain text, and TLS is required; write `rediss://`",
-            ));
-        }
+        Ok(())
+    }
+
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unused_self, reason = "only TLS has settings"))]
+    fn server(&self, address: Address) -> Result<Server, RedisError> {
         #[cfg(feature = "tls")]
         let tls = match (address.is_ours_to_encrypt(), &self.tls) {
             (true, Some(tls)) => Some(tls.clone()),
             (true, None) => Some(Tls::system()?),
-            (false, None) => None,
-            (false, Some(_)) => {
-                return Err(RedisError::settings(
-                    "there are settings for TLS, but it is plain text; write `rediss://`",
-                ));
-            }
+            (false, _) => None,
         };
         Ok(Server::new(
-            address.clone().into_info(),
+            address.into_info(),
             #[cfg(feature = "tls")]
             tls,
         ))
     }
+}
+
+fn require_tls(address: &Address) -> Result<(), RedisError> {
+    if address.is_secure() {
+        return Ok(());
+    }
+    Err(RedisError::settings("it is plain text, and TLS is required; write `rediss://`"))
 }
 
 /// Never the user or the password.

@@ -3,6 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     error::{Cause, RedisError},
-    server::Server,
+    server::{Name, Primary},
 };
 
 /// Future of a command's answer. The command is in the queue already.
@@ -24,7 +25,7 @@ use crate::{
 #[must_use = "without its answer nobody knows what became of the command"]
 pub struct Call {
     state: State,
-    server: Server,
+    name: Name,
 }
 
 enum State {
@@ -33,15 +34,15 @@ enum State {
 }
 
 impl Call {
-    pub(crate) fn refused(server: Server, error: RedisError) -> Self {
-        Self { state: State::Refused(Some(error)), server }
+    pub(crate) fn refused(name: Name, error: RedisError) -> Self {
+        Self { state: State::Refused(Some(error)), name }
     }
 
     pub(crate) fn waiting(
-        server: Server,
+        name: Name,
         answer: oneshot::Receiver<Result<Reply, RedisError>>,
     ) -> Self {
-        Self { state: State::Waiting(answer), server }
+        Self { state: State::Waiting(answer), name }
     }
 }
 
@@ -56,14 +57,14 @@ impl Future for Call {
             State::Waiting(answer) => ready!(Pin::new(answer).poll(cx)).ok(),
         };
         Poll::Ready(answer.unwrap_or_else(|| {
-            Err(this.server.unknown(Cause::new("the runtime of the connection stopped")))
+            Err(this.name.unknown(Cause::new("the runtime of the connection stopped")))
         }))
     }
 }
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call").field("server", &self.server).finish_non_exhaustive()
+        f.debug_struct("Call").field("server", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -72,17 +73,20 @@ impl fmt::Debug for Call {
 pub struct Reply {
     value: Value,
     written: Moment,
+    primary: Arc<Primary>,
 }
 
 impl Reply {
-    pub(crate) fn new(value: Value, written: Moment) -> Self {
-        Self { value, written }
+    pub(crate) fn new(value: Value, written: Moment, primary: Arc<Primary>) -> Self {
+        Self { value, written, primary }
     }
 
-    /// The answers to `count` calls that were one, and when it was written.
-    pub(crate) fn parts(self, count: usize) -> Result<(Vec<Value>, Moment), RedisError> {
+    /// The answers to `count` calls that were one, when it was written, and who answered.
+    pub(crate) fn parts(self, count: usize) -> Result<Parts, RedisError> {
         match self.value {
-            Value::Array(values) if values.len() == count => Ok((values, self.written)),
+            Value::Array(values) if values.len() == count => {
+                Ok((values, self.written, self.primary))
+            }
             _ => Err(RedisError::unreadable(ParsingError::from(
                 "a joined script answers with one value for each call",
             ))),
@@ -93,6 +97,11 @@ impl Reply {
     /// began is not older than this.
     pub fn written(&self) -> Moment {
         self.written
+    }
+
+    /// Which server answered.
+    pub fn primary(&self) -> &Primary {
+        &self.primary
     }
 
     /// The answer as it came.
@@ -110,9 +119,14 @@ impl Reply {
     }
 }
 
+/// The answers to calls that were one, when it was written, and who answered.
+pub(crate) type Parts = (Vec<Value>, Moment, Arc<Primary>);
+
 /// Never shows the answer, which is the user's data.
 impl fmt::Debug for Reply {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reply").field("written", &self.written).finish_non_exhaustive()
+        let mut reply = f.debug_struct("Reply");
+        reply.field("written", &self.written).field("primary", &self.primary);
+        reply.finish_non_exhaustive()
     }
 }

@@ -1,29 +1,27 @@
 //! The handle that users hold.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use mainstay_core::Clock;
 use redis::{Client, Cmd, ToRedisArgs};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::{
-    actor::Actor,
-    builder::RedisBuilder,
+    builder::{RedisBuilder, Target},
     call::Call,
     config::RedisConfig,
-    error::{Cause, RedisError},
+    error::RedisError,
     job::{Answer, Handler, Job},
+    lane::{Lane, Rejected},
+    place::Place,
     router::Router,
     script::{Invocation, Script},
-    server::{Address, Server},
-    spawn,
+    server::{Address, Name},
     subscription::Subscription,
 };
 
-/// One pipelined connection to a Redis, opened when first used and opened again when lost.
+/// One pipelined connection to a Redis, or to the primary that its Sentinels name; opened when first used and
+/// opened again when lost.
 ///
 /// A clone is a reference count and uses the same connection. See the [crate](crate) for the guarantees.
 #[derive(Clone)]
@@ -32,12 +30,10 @@ pub struct Redis {
 }
 
 pub(crate) struct Inner {
-    pub(crate) server: Server,
+    lane: Lane,
     pub(crate) clock: Clock,
     pub(crate) config: Arc<RedisConfig>,
     pub(crate) router: Arc<Router>,
-    // The actor ends with its runtime; the next command starts another on the caller's.
-    pub(crate) queue: Mutex<Option<mpsc::Sender<Job>>>,
 }
 
 impl Redis {
@@ -59,7 +55,32 @@ impl Redis {
     ///
     /// As [`open`](Self::open).
     pub fn builder(url: &str) -> Result<RedisBuilder, RedisError> {
-        Address::parse(url).map(RedisBuilder::new)
+        Address::parse(url).map(Target::Single).map(RedisBuilder::new)
+    }
+
+    /// The primary that `sentinels`, a list of URLs, call `primary`. Finish with
+    /// [`build`](RedisBuilder::build).
+    ///
+    /// The URLs carry the credentials of the Sentinels;
+    /// [`credentials`](RedisBuilder::credentials), [`database`](RedisBuilder::database) and
+    /// [`server_tls`](RedisBuilder::server_tls) are about the servers behind them. If all Sentinels are
+    /// `rediss://` the servers are spoken to over TLS as well.
+    ///
+    /// See [the crate](crate#sentinel) for what is promised.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError::InvalidAddress`].
+    pub fn sentinel<U: AsRef<str>>(
+        sentinels: impl IntoIterator<Item = U>,
+        primary: &str,
+    ) -> Result<RedisBuilder, RedisError> {
+        let parse = |url: U| Address::parse(url.as_ref());
+        let sentinels: Vec<_> = sentinels.into_iter().map(parse).collect::<Result<_, _>>()?;
+        if sentinels.is_empty() {
+            return Err(RedisError::settings("there is no Sentinel; name at least one"));
+        }
+        Ok(RedisBuilder::new(Target::Watched { sentinels, primary: primary.into() }))
     }
 
     /// Sets clock and patience of a connection with the settings of `client`, whatever its own
@@ -67,7 +88,7 @@ impl Redis {
     /// [`build`](RedisBuilder::build).
     #[expect(clippy::needless_pass_by_value, reason = "it is handed over")]
     pub fn from_client(client: Client) -> RedisBuilder {
-        RedisBuilder::new(Address::of(&client))
+        RedisBuilder::new(Target::Single(Address::of(&client)))
     }
 
     /// A handle with the same target and settings and a connection of its own, opened when first used.
@@ -82,14 +103,38 @@ impl Redis {
     /// One connection and one task more.
     #[must_use]
     pub fn dedicated(&self) -> Self {
-        let inner = Inner {
-            server: self.inner.server.clone(),
-            clock: self.inner.clock.clone(),
-            config: self.inner.config.clone(),
-            router: Arc::default(),
-            queue: Mutex::default(),
-        };
-        Self { inner: Arc::new(inner) }
+        let inner = &self.inner;
+        Self::to(inner.lane.place().clone(), inner.clock.clone(), inner.config.clone())
+    }
+
+    pub(crate) fn to(place: Place, clock: Clock, config: Arc<RedisConfig>) -> Self {
+        let router = Arc::<Router>::default();
+        let lane = Lane::new(place, clock.clone(), config.clone(), router.clone());
+        Self { inner: Arc::new(Inner { lane, clock, config, router }) }
+    }
+
+    /// What messages call it.
+    pub(crate) fn name(&self) -> &Name {
+        self.inner.lane.place().name()
+    }
+
+    /// The highest epoch of a primary that is known, from the Sentinels or [`saw_epoch`](Self::saw_epoch).
+    /// `None` without Sentinels, and before one has answered.
+    pub fn epoch(&self) -> Option<u64> {
+        match self.inner.lane.place() {
+            Place::Watched(sentinels) => Some(sentinels.epoch()).filter(|epoch| *epoch > 0),
+            Place::Fixed(_) => None,
+        }
+    }
+
+    /// Notes an epoch that somebody else saw, another process for example. If it is higher than all before,
+    /// the connection to the older primary is given up, and no primary of a lower epoch is connected to any more.
+    ///
+    /// Without Sentinels it does nothing.
+    pub fn saw_epoch(&self, epoch: u64) {
+        if let Place::Watched(sentinels) = self.inner.lane.place() {
+            sentinels.saw(epoch);
+        }
     }
 
     /// Puts a command into the queue, before it returns, and gives the future of its answer.
@@ -129,10 +174,10 @@ impl Redis {
 
     pub(crate) fn send(&self, command: Cmd, script: Option<&'static Script>) -> Call {
         let (answer, answered) = oneshot::channel();
-        let server = self.inner.server.clone();
+        let name = self.name().clone();
         match self.inner.enqueue(command, script, Answer::Caller(answer)) {
-            Ok(()) => Call::waiting(server, answered),
-            Err(refused) => Call::refused(server, refused.0),
+            Ok(()) => Call::waiting(name, answered),
+            Err(refused) => Call::refused(name, refused.0),
         }
     }
 
@@ -143,8 +188,8 @@ impl Redis {
         handler: Handler,
     ) {
         if let Err(refused) = self.inner.enqueue(command, script, Answer::Handler(handler)) {
-            let (error, answer) = *refused;
-            if let Answer::Handler(handler) = answer {
+            let (error, job) = *refused;
+            if let Answer::Handler(handler) = job.ticket.answer {
                 handler(Err(error));
             }
         }
@@ -153,38 +198,13 @@ impl Redis {
 
 impl Inner {
     pub(crate) fn enqueue(
-        self: &Arc<Self>,
+        &self,
         command: Cmd,
         script: Option<&'static Script>,
         answer: Answer,
-    ) -> Result<(), Box<(RedisError, Answer)>> {
+    ) -> Result<(), Rejected> {
         let deadline = self.clock.now() + self.config.budget;
-        let job = Job::new(command, script, answer, deadline);
-        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let running = queue.take().filter(|queue| !queue.is_closed());
-        let running = match running.map_or_else(|| self.start(), Ok) {
-            Ok(running) => running,
-            Err(error) => return Err(Box::new((error, job.ticket.answer))),
-        };
-        let sent = running.try_send(job);
-        *queue = Some(running);
-        sent.map_err(|refused| Box::new((self.overloaded(), refused.into_inner().ticket.answer)))
-    }
-
-    /// Starts the task that owns the connection.
-    fn start(&self) -> Result<mpsc::Sender<Job>, RedisError> {
-        let (queue, jobs) = mpsc::channel(self.config.queue.max(1));
-        let (server, router) = (self.server.clone(), self.router.clone());
-        let actor = Actor::new(server, self.clock.clone(), self.config.clone(), router, jobs);
-        if spawn::detach(actor.run()) {
-            return Ok(queue);
-        }
-        Err(self.server.failed(Cause::new("there is no tokio runtime to connect on")))
-    }
-
-    fn overloaded(&self) -> RedisError {
-        let waiting = self.config.queue;
-        self.server.failed(Cause::new(format!("{waiting} commands wait to be written already")))
+        self.lane.enqueue(Job::new(command, script, answer, deadline))
     }
 }
 
@@ -192,7 +212,7 @@ impl Inner {
 impl fmt::Debug for Redis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut redis = f.debug_struct("Redis");
-        redis.field("server", &self.inner.server).field("config", &self.inner.config);
+        redis.field("server", self.name()).field("config", &self.inner.config);
         redis.finish_non_exhaustive()
     }
 }

@@ -38,6 +38,25 @@
 //! validity of certificates is the one thing that the system's wall clock decides. A connection that fails for
 //! want of trust is [`RedisError::Mistrusted`], with what to do about it.
 //!
+//! # Sentinel
+//!
+//! [`Redis::sentinel`] asks all Sentinels at once, takes the answer of the highest config-epoch among most of
+//! them (or among those that answer), and uses a server only if it says itself that it is a primary. While
+//! connected it asks again every half second. What is promised:
+//!
+//! - A primary is left within half a second, and the budget of one question, of any Sentinel's naming another
+//!   one: also one that hangs, or goes on taking writes because it has not heard of the election. What was
+//!   written to it and not answered is [`RedisError::Unknown`].
+//! - What a demoted primary refuses with `READONLY` was not done; it is done by the next one, in order, if that
+//!   is found within the budget.
+//! - An epoch once seen, by a Sentinel's word or by [`Redis::saw_epoch`], makes every primary of a lower one
+//!   refused, as long as the program runs: also if a Sentinel that missed the election still names it. (Epochs
+//!   start again from 0 where an administrator removes and adds a primary at the Sentinels; programs must then
+//!   be restarted.)
+//! - [`Reply::primary`] says who answered, with its epoch and its run.
+//! - A client that can reach an old primary only, and no Sentinel that knows better, does not notice, unless it
+//!   [requires a majority](RedisBuilder::require_majority). What it writes is lost when the partition heals.
+//!
 //! # When the server is down
 //!
 //! The first attempt to connect again is made at once, and commands wait for it within their budget. Once
@@ -55,20 +74,24 @@
 //!
 //! # Permissions
 //!
-//! `HELLO`, `CLIENT INFO`, `CLIENT KILL`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, and what
-//! the scripts call. Redis 6.2 or later.
+//! `HELLO`, `CLIENT INFO`, `CLIENT KILL`, `INFO`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, and what
+//! the scripts call; with Sentinels also `ROLE`, and at them `SENTINEL MASTER`. Redis 6.2 or later.
 
 mod actor;
 mod builder;
 mod call;
 mod config;
 mod error;
+mod greeting;
 mod handle;
 mod job;
 mod join;
+mod lane;
 mod link;
+mod place;
 mod router;
 mod script;
+mod sentinel;
 mod server;
 mod spawn;
 mod subscription;
@@ -81,6 +104,7 @@ pub use config::RedisConfig;
 pub use error::{Cause, RedisError};
 pub use handle::Redis;
 pub use script::{Invocation, Script};
+pub use server::Primary;
 pub use subscription::{Push, Subscription};
 #[cfg(feature = "tls")]
 pub use tls::Tls;

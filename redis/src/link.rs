@@ -12,26 +12,24 @@ use mainstay_core::{Clock, Moment};
 use redis::{Pipeline, PushKind, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::{sync::Notify, task::unconstrained};
 
+pub(crate) use crate::greeting::Identity;
 use crate::{
     error::Cause,
+    greeting::{Greeting, Told},
     job::{Job, Ticket},
+    place::{Found, Place},
     router::Router,
-    server::Server,
+    server::{Name, Primary},
 };
 
 /// One connection and what is on its way over it, oldest first.
 pub(crate) struct Link {
     connection: MultiplexedConnection,
     gone: Arc<Notify>,
+    name: Name,
+    primary: Arc<Primary>,
     identity: Option<Identity>,
     in_flight: VecDeque<Batch>,
-}
-
-/// What the server calls a connection; enough to close it from another one.
-#[derive(Clone)]
-pub(crate) struct Identity {
-    id: u64,
-    addr: String,
 }
 
 /// Commands that were written together.
@@ -54,10 +52,11 @@ const WINDOW: usize = 4;
 impl Link {
     /// Connects, closes the connection before at the server, and subscribes to every channel.
     pub(crate) async fn open(
-        server: &Server,
+        place: &Place,
         router: &Arc<Router>,
         before: Option<Identity>,
     ) -> Result<Self, Cause> {
+        let Found { server, epoch } = place.find().await?;
         let gone = Arc::new(Notify::new());
         let (notify, pushes) = (gone.clone(), router.clone());
         let mut connection = server
@@ -66,34 +65,22 @@ impl Link {
                 _ => pushes.deliver(push),
             })
             .await?;
-        let mut greeting = Pipeline::new();
-        greeting.cmd("CLIENT").arg("INFO");
-        if let Some(before) = &before {
-            // What that connection still carries must not be done after what this one will carry. Both
-            // are named: a server that restarted gives numbers out again.
-            let kill = greeting.cmd("CLIENT").arg("KILL").arg("ID").arg(before.id);
-            kill.arg("ADDR").arg(&before.addr);
-        }
-        let first_channel = greeting.len();
-        let channels = router.channels();
-        for channel in &channels {
-            greeting.cmd("SUBSCRIBE").arg(&**channel);
-        }
-        let count = greeting.len();
-        let answers = connection.send_packed_commands(&greeting, 0, count).await;
-        let answers = answers.map_err(Cause::new)?;
-        for (index, answer) in answers.iter().enumerate() {
-            let Value::ServerError(error) = answer else { continue };
-            let channel = index.checked_sub(first_channel).and_then(|at| channels.get(at));
-            tracing::warn!(
-                ?server,
-                channel = channel.map(|channel| &**channel),
-                code = error.code(),
-                "a greeting was refused: order across connections or pushes are not assured"
-            );
-        }
-        let identity = answers.into_iter().next().and_then(Identity::read);
-        Ok(Self { connection, gone, identity, in_flight: VecDeque::new() })
+        let before = before.filter(|before| before.server == *server.name());
+        let greeting = Greeting::new(place.is_watched(), before.as_ref(), router.channels());
+        let told = greeting.exchange(&mut connection, &server, epoch).await?;
+        let name = server.name().clone();
+        let Told { identity, primary } = told;
+        Ok(Self { connection, gone, name, identity, primary, in_flight: VecDeque::new() })
+    }
+
+    /// The server's name.
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Which server it is, this time.
+    pub(crate) fn primary(&self) -> &Arc<Primary> {
+        &self.primary
     }
 
     pub(crate) fn identity(&self) -> Option<&Identity> {
@@ -147,15 +134,5 @@ impl Link {
         };
         let answers = oldest.answers.as_mut().await;
         self.in_flight.pop_front().map(|batch| (batch, answers))
-    }
-}
-
-impl Identity {
-    fn read(info: Value) -> Option<Self> {
-        let info: String = redis::from_redis_value(info).ok()?;
-        let field = |name: &str| {
-            info.split_whitespace().find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
-        };
-        Some(Self { id: field("id")?.parse().ok()?, addr: field("addr")?.to_owned() })
     }
 }

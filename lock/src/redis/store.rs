@@ -40,7 +40,7 @@ use crate::spawn::Spawner;
 /// # Permissions
 ///
 /// Keys `{mainstay:lock1:*`, channels `mainstay:lock1:*`, and the commands `HELLO`, `CLIENT INFO`,
-/// `CLIENT KILL`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`, `MGET`, `SET`,
+/// `CLIENT KILL`, `INFO`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`, `MGET`, `SET`,
 /// `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `ZADD`, `ZCARD`, `ZPOPMIN`, `ZRANGE`, `ZRANK`, `ZREM`, `HDEL`, `HGET`
 /// and `HSET`.
 ///

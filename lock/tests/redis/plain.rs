@@ -204,7 +204,7 @@ async fn a_plain_key_is_not_the_lock_of_the_full_mode() {
 #[tokio::test]
 async fn the_documented_permissions_suffice_for_plain_keys() {
     let server = Single::start().await.unwrap();
-    let commands = "+hello +client|info +client|kill +evalsha +script|load +time +get +set +del \
+    let commands = "+hello +client|info +client|kill +info +evalsha +script|load +time +get +set +del \
                     +pexpire +pttl";
     let mut rule = vec!["ACL", "SETUSER", "locks", "reset", "on", ">secret", "~lock:*"];
     rule.extend(commands.split_whitespace());

@@ -183,7 +183,7 @@ async fn a_lost_push_is_made_up_for_by_a_poll() {
 #[tokio::test]
 async fn the_documented_permissions_suffice() {
     let server = Single::start().await.unwrap();
-    let commands = "+hello +client|info +client|kill +subscribe +unsubscribe +evalsha +script|load \
+    let commands = "+hello +client|info +client|kill +info +subscribe +unsubscribe +evalsha +script|load \
                     +time +get +mget +set +del +pexpire +pttl +publish +zadd +zcard +zpopmin +zrange +zrank \
                     +zrem +hdel +hget +hset";
     let mut rule = vec!["ACL", "SETUSER", "locks", "reset", "on", ">secret"];

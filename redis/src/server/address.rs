@@ -61,6 +61,20 @@ impl Address {
         self.secure
     }
 
+    pub(crate) fn with_credentials(self, user: Option<&str>, password: &str) -> Self {
+        let settings = self.info.redis_settings().clone().set_password(password);
+        let settings = match user {
+            Some(user) => settings.set_username(user),
+            None => settings,
+        };
+        Self { info: self.info.set_redis_settings(settings), ..self }
+    }
+
+    pub(crate) fn with_database(self, database: u32) -> Self {
+        let settings = self.info.redis_settings().clone().set_db(i64::from(database));
+        Self { info: self.info.set_redis_settings(settings), ..self }
+    }
+
     pub(crate) fn into_info(self) -> ConnectionInfo {
         self.info
     }

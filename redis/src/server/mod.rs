@@ -1,13 +1,19 @@
 //! One server: where it is, and how to connect to it.
 
 mod address;
+mod name;
+mod primary;
 
 use std::{fmt, sync::Arc};
 
-use redis::{AsyncConnectionConfig, Client, ConnectionInfo, PushInfo, aio::MultiplexedConnection};
+use redis::{
+    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, PushInfo,
+    aio::MultiplexedConnection,
+};
 
-pub(crate) use self::address::Address;
-use crate::error::{Cause, RedisError};
+pub use self::primary::Primary;
+pub(crate) use self::{address::Address, name::Name};
+use crate::error::Cause;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
 
@@ -15,7 +21,7 @@ use crate::tls::Tls;
 #[derive(Clone)]
 pub(crate) struct Server {
     info: Arc<ConnectionInfo>,
-    name: Arc<str>,
+    name: Name,
     /// Settings for encrypted connections; `None` for plain text, and for a driver's client, which has its
     /// own.
     #[cfg(feature = "tls")]
@@ -24,13 +30,28 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn new(info: ConnectionInfo, #[cfg(feature = "tls")] tls: Option<Tls>) -> Self {
-        let name = info.addr().to_string().into();
+        let name = Name::new(info.addr().to_string());
         Self {
             info: Arc::new(info),
             name,
             #[cfg(feature = "tls")]
             tls,
         }
+    }
+
+    /// Another server, for the same user and encrypted if this one is.
+    pub(crate) fn at(&self, host: &str, port: u16) -> Self {
+        let info = (*self.info).clone().set_addr(ConnectionAddr::Tcp(host.to_owned(), port));
+        Self {
+            name: Name::new(info.addr().to_string()),
+            info: Arc::new(info),
+            #[cfg(feature = "tls")]
+            tls: self.tls.clone(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &Name {
+        &self.name
     }
 
     pub(crate) async fn connect(
@@ -53,32 +74,11 @@ impl Server {
         let client = Client::open((*self.info).clone()).map_err(Cause::new)?;
         client.get_multiplexed_async_connection_with_config(&config).await.map_err(Cause::new)
     }
-
-    pub(crate) fn failed(&self, cause: Cause) -> RedisError {
-        let server = self.name.clone();
-        #[cfg(feature = "tls")]
-        if cause.is_mistrust() {
-            return RedisError::Mistrusted { server, cause };
-        }
-        RedisError::Failed { server, cause }
-    }
-
-    pub(crate) fn unknown(&self, cause: Cause) -> RedisError {
-        RedisError::Unknown { server: self.name.clone(), cause }
-    }
-
-    pub(crate) fn refused(&self, error: &redis::ServerError) -> RedisError {
-        RedisError::Refused {
-            server: self.name.clone(),
-            code: error.code().into(),
-            message: error.details().unwrap_or_default().into(),
-        }
-    }
 }
 
 /// The address alone: users and passwords are in the settings.
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)
+        self.name.fmt(f)
     }
 }

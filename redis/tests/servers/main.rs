@@ -5,6 +5,7 @@ mod answers;
 mod joined;
 mod pushes;
 mod secrets;
+mod sentinel;
 #[cfg(feature = "tls")]
 mod tls;
 mod troubles;

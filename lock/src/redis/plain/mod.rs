@@ -67,7 +67,7 @@ use crate::{
 ///
 /// # Permissions
 ///
-/// Your keys, and the commands `HELLO`, `CLIENT INFO`, `CLIENT KILL`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`,
+/// Your keys, and the commands `HELLO`, `CLIENT INFO`, `CLIENT KILL`, `INFO`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`,
 /// `SET`, `DEL`, `PEXPIRE` and `PTTL`.
 ///
 /// # Examples

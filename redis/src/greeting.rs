@@ -1,0 +1,136 @@
+//! What is said first on a new connection.
+
+use std::sync::Arc;
+
+use redis::{Pipeline, Value, aio::MultiplexedConnection};
+
+use crate::{
+    error::Cause,
+    server::{Name, Primary, Server},
+};
+
+/// What is said first on a new connection.
+pub(crate) struct Greeting {
+    pipeline: Pipeline,
+    /// What each command is about, for the log.
+    about: Vec<About>,
+}
+
+enum About {
+    Connection,
+    Run,
+    Role,
+    Before,
+    Channel(Arc<str>),
+}
+
+/// What the server calls a connection; enough to close it from another one.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    pub(crate) server: Name,
+    id: u64,
+    addr: String,
+}
+
+/// What the server told.
+pub(crate) struct Told {
+    pub(crate) identity: Option<Identity>,
+    pub(crate) primary: Arc<Primary>,
+}
+
+impl Greeting {
+    pub(crate) fn new(
+        only_primary: bool,
+        before: Option<&Identity>,
+        channels: Vec<Arc<str>>,
+    ) -> Self {
+        let mut greeting = Self { pipeline: Pipeline::new(), about: Vec::new() };
+        greeting.say(About::Connection, &["CLIENT", "INFO"]);
+        greeting.say(About::Run, &["INFO", "server"]);
+        if only_primary {
+            greeting.say(About::Role, &["ROLE"]);
+        }
+        if let Some(Identity { id, addr, .. }) = before {
+            // What that connection still carries must not be done after what this one will carry. Both
+            // are named: a server that restarted gives numbers out again.
+            let kill = ["CLIENT", "KILL", "ID", &id.to_string(), "ADDR", addr];
+            greeting.say(About::Before, &kill);
+        }
+        for channel in channels {
+            greeting.say(About::Channel(channel.clone()), &["SUBSCRIBE", &channel]);
+        }
+        greeting
+    }
+
+    fn say(&mut self, about: About, words: &[&str]) {
+        self.about.push(about);
+        let mut command = redis::Cmd::new();
+        words.iter().for_each(|word| _ = command.arg(word));
+        self.pipeline.add_command(command);
+    }
+
+    /// Sends it, and hears what the server tells.
+    pub(crate) async fn exchange(
+        self,
+        connection: &mut MultiplexedConnection,
+        server: &Server,
+        epoch: Option<u64>,
+    ) -> Result<Told, Cause> {
+        let count = self.about.len();
+        let answers = connection.send_packed_commands(&self.pipeline, 0, count).await;
+        let (mut identity, mut run_id) = (None, None);
+        for (about, answer) in self.about.into_iter().zip(answers.map_err(Cause::new)?) {
+            match (about, answer) {
+                (about, Value::ServerError(error)) => warn(server, &about, &error),
+                (About::Connection, info) => identity = Identity::read(server.name(), info),
+                (About::Run, info) => run_id = run_id_in(info),
+                (About::Role, role) if !is_primary(&role) => {
+                    return Err(Cause::new(format!("{server:?} is a replica, not yet promoted")));
+                }
+                _ => {}
+            }
+        }
+        let address = server.name().text().clone();
+        Ok(Told { identity, primary: Arc::new(Primary { address, run_id, epoch }) })
+    }
+}
+
+fn warn(server: &Server, about: &About, error: &redis::ServerError) {
+    let missing = match about {
+        About::Connection | About::Before => "order across connections is not assured",
+        About::Run => "restarts of the server are not told apart",
+        About::Role => "a demoted primary is not recognised",
+        About::Channel(_) => "pushes are missed",
+    };
+    let channel = match about {
+        About::Channel(channel) => Some(&**channel),
+        _ => None,
+    };
+    tracing::warn!(?server, channel, code = error.code(), "a greeting was refused: {missing}");
+}
+
+impl Identity {
+    fn read(server: &Name, info: Value) -> Option<Self> {
+        let info: String = redis::from_redis_value(info).ok()?;
+        let field = |name: &str| {
+            info.split_whitespace().find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+        };
+        let (id, addr) = (field("id")?.parse().ok()?, field("addr")?.to_owned());
+        Some(Self { server: server.clone(), id, addr })
+    }
+}
+
+fn run_id_in(info: Value) -> Option<Arc<str>> {
+    let info: String = redis::from_redis_value(info).ok()?;
+    info.lines().find_map(|line| line.strip_prefix("run_id:")).map(|id| id.trim().into())
+}
+
+/// The first word of the answer to `ROLE`.
+fn is_primary(role: &Value) -> bool {
+    let first = match role {
+        Value::Array(parts) => parts.first(),
+        _ => None,
+    };
+    first.and_then(|first| redis::from_redis_value_ref::<String>(first).ok()).as_deref()
+        == Some("master")
+}
