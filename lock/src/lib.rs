@@ -49,6 +49,11 @@
 //! What no lock can promise is that a holder is not paused between a check and a write. For what must not
 //! happen twice, check the fence in the store, in the same transaction as the write.
 //!
+//! # Beside locks
+//!
+//! [`token`] has tokens that can be used once, for a form that is submitted twice; [`local`] has a mutex for each key,
+//! shared calls and work in order, for one process and without leases.
+//!
 //! # Backends
 //!
 //! `Locks::redis(url)` (feature `redis`) keeps them on a Redis server for any number of processes; the docs of `RedisLocks`
@@ -75,6 +80,7 @@ mod hold;
 mod in_process;
 mod inspect;
 mod lane;
+pub mod local;
 mod locks;
 mod lost;
 mod manager;
@@ -93,6 +99,7 @@ mod slot;
 mod spawn;
 mod sync;
 mod terms;
+pub mod token;
 #[cfg(feature = "tower")]
 mod tower;
 mod wakes;

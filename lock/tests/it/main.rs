@@ -7,12 +7,14 @@ mod conformance;
 mod faulty;
 mod held;
 mod incidents;
+mod local;
 mod model;
 mod read_write;
 mod reentry;
 mod regrant;
 mod remote;
 mod requests;
+mod tokens;
 #[cfg(feature = "tower")]
 mod tower;
 
