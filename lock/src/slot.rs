@@ -202,10 +202,11 @@ impl<G, N: Clone> Slot<G, N> {
         }
     }
 
-    /// Ends it from outside. False if it had ended.
+    /// Ends it from outside. False if it had ended, or is being given back: then the answer to that tells,
+    /// and a renewal that arrived behind it would call released what was held to the end lost.
     pub(crate) fn lose(&self, end: N, wakes: &mut Wakes) -> bool {
         let mut state = self.lock();
-        let lost = !matches!(state.phase, Phase::Over(_));
+        let lost = matches!(state.phase, Phase::Waiting | Phase::Held { .. });
         if lost {
             state.over(end, wakes);
         }

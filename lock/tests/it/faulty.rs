@@ -33,6 +33,10 @@ pub(crate) struct Faults {
     pub(crate) mute: AtomicBool,
     /// Requests never arrive, and the client knows.
     pub(crate) down: AtomicBool,
+    /// How many milliseconds longer renewals are on their way to the store.
+    pub(crate) late_renewals: AtomicU64,
+    /// How many milliseconds longer the answers to releases are on their way back.
+    pub(crate) late_releases: AtomicU64,
     /// Calls that reached the store.
     pub(crate) calls: AtomicU64,
 }
@@ -73,6 +77,13 @@ impl Faulty {
         answer
     }
 
+    async fn late(&self, millis: &AtomicU64) {
+        let late = Duration::from_millis(millis.load(Ordering::Relaxed));
+        if !late.is_zero() {
+            self.clock.sleep(late).await;
+        }
+    }
+
     async fn pause(&self) {
         if !self.faults.delay.is_zero() {
             self.clock.sleep(self.faults.delay).await;
@@ -100,11 +111,14 @@ impl Backend for Faulty {
     }
 
     async fn renew(&self, batch: &[Renewal]) -> Result<Vec<Renewed>, BackendError> {
+        self.late(&self.faults.late_renewals).await;
         self.call(async || Backend::renew(&self.store, batch).await).await
     }
 
     async fn release(&self, claim: &Claim) -> Result<GivenBack, BackendError> {
-        self.call(async || Backend::release(&self.store, claim).await).await
+        let answer = self.call(async || Backend::release(&self.store, claim).await).await;
+        self.late(&self.faults.late_releases).await;
+        answer
     }
 
     async fn force_release(&self, key: &Key, reason: Arc<str>) -> Result<bool, BackendError> {

@@ -181,3 +181,16 @@ async fn a_shutdown_waits_for_what_is_being_given_back() {
     time.run_for(ms(2_000)).await;
     assert_eq!(ended.await.unwrap(), (0, true));
 }
+
+/// A server that has just started knows no scripts: a renewal that has to be sent again arrives late.
+#[tokio::test]
+async fn a_renewal_that_arrives_behind_the_release_says_nothing_about_it() {
+    let (time, backend, locks) = remote(0);
+    let guard = locks.lock("a").await.unwrap();
+    backend.faults().late_renewals.store(500, Ordering::Relaxed);
+    backend.faults().late_releases.store(500, Ordering::Relaxed);
+    time.run_for(ms(1_200)).await;
+    let released = tokio::spawn(async move { guard.release().await });
+    time.run_for(ms(1_000)).await;
+    assert_eq!(released.await.unwrap(), Released::Released);
+}
