@@ -93,8 +93,8 @@ impl Acquire {
 
     fn begin(&self) -> Result<Begun, LockError> {
         let key = self.request.key.clone()?;
-        let manager = self.request.locks.manager();
-        if let Some(hold) = Scope::current().find(manager, &key) {
+        let (manager, scope) = (self.request.locks.manager(), Scope::current());
+        if let Some(hold) = scope.find(manager, &key) {
             // Released while its scope runs on, it is a lock like any other.
             if let Some(guard) = self.enter(hold, &key)? {
                 return Ok(Begun::Entered(guard));
@@ -102,6 +102,9 @@ impl Acquire {
         }
         if transaction::is_open() {
             return Err(LockError::InsideTransaction { key });
+        }
+        if !self.request.terms.wait.is_zero() {
+            manager.orders().ask(manager, &scope, &key)?;
         }
         self.ask(key, self.began).map(Begun::Asked)
     }

@@ -8,6 +8,7 @@ use crate::{
     backend::Backend,
     engine::Engine,
     in_process::InProcess,
+    lock_order::LockOrder,
     locks::Locks,
     manager::Manager,
     observe::{Observer, Observers},
@@ -72,6 +73,12 @@ impl LocksBuilder {
     /// What happens when a scope asks for a lock that it holds.
     pub fn reentrancy(mut self, reentrancy: Reentrancy) -> Self {
         self.config.reentrancy = reentrancy;
+        self
+    }
+
+    /// What happens when names are locked inside each other in two orders.
+    pub fn lock_order(mut self, lock_order: LockOrder) -> Self {
+        self.config.lock_order = lock_order;
         self
     }
 

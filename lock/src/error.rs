@@ -38,6 +38,16 @@ pub enum LockError {
         /// How the scope holds it.
         held: Mode,
     },
+    /// Two names are locked inside each other in two orders, see [`LockOrder`](crate::LockOrder).
+    #[error(
+        "lock `{key}` was asked for inside lock `{held}`, and elsewhere `{held}` is asked for inside `{key}`, at once or by way of others: two callers could wait for each other; use one order everywhere, or take them with `lock_all`"
+    )]
+    OutOfOrder {
+        /// The lock asked for.
+        key: Key,
+        /// The lock that the scope holds.
+        held: Key,
+    },
     /// The backend does not keep such locks.
     #[error("lock `{key}` cannot be {what}: its backend does not offer that; use one that does")]
     Unsupported {
@@ -123,6 +133,7 @@ impl LockError {
             self,
             Self::WouldDeadlock { .. }
                 | Self::InsideTransaction { .. }
+                | Self::OutOfOrder { .. }
                 | Self::Unsupported { .. }
                 | Self::InvalidKey(_)
         )

@@ -78,6 +78,20 @@ impl LockGuard {
         LostSignal::new(Some(self.hold.clone()))
     }
 
+    /// A token that is cancelled when the lock is not held any more, lost or released, for code that takes
+    /// one (feature `cancellation`). It ends when [`lost`](Self::lost) resolves, with the last guard of the hold.
+    ///
+    /// After a pause that outlasted the lease, `is_held` is right on the first call and the token a moment later.
+    /// Tasks that take a token end when they look at it: [`run`](Self::run) drops work at its next await.
+    ///
+    /// # Cost
+    ///
+    /// No task. The first token of a hold is one watcher more; the others are its children.
+    #[cfg(feature = "cancellation")]
+    pub fn child_token(&self) -> tokio_util::sync::CancellationToken {
+        self.hold.child_token()
+    }
+
     /// Runs `work` inside the lock and drops it if the lock is lost.
     ///
     /// What the work asks for under the same name is the same hold. Work that ends in the same moment as

@@ -58,6 +58,20 @@ impl LockHandle {
         self.view.hold.get().and_then(|hold| hold.remaining()).unwrap_or_default()
     }
 
+    /// A token that is cancelled when the lock is not held any more, see
+    /// [`LockGuard::child_token`](crate::LockGuard::child_token); cancelled already if it was not held yet.
+    #[cfg(feature = "cancellation")]
+    pub fn child_token(&self) -> tokio_util::sync::CancellationToken {
+        match self.view.hold.get() {
+            Some(hold) => hold.child_token(),
+            None => {
+                let token = tokio_util::sync::CancellationToken::new();
+                token.cancel();
+                token
+            }
+        }
+    }
+
     /// Resolves when the lock is not held any more, with the reason; at once if it was not held yet.
     pub fn lost(&self) -> LostSignal {
         LostSignal::new(self.view.hold.get().cloned())

@@ -39,6 +39,8 @@ pub(crate) struct Hold {
     ticket: AtomicU64,
     in_doubt: AtomicBool,
     outlook: Mutex<Outlook>,
+    #[cfg(feature = "cancellation")]
+    token: crate::cancellation::HoldToken,
 }
 
 /// What exists only while the lock is held; its registration ends with it.
@@ -98,6 +100,8 @@ impl Hold {
             ticket: AtomicU64::new(u64::MAX),
             in_doubt: AtomicBool::new(false),
             outlook: Mutex::new(outlook),
+            #[cfg(feature = "cancellation")]
+            token: crate::cancellation::HoldToken::default(),
             terms,
             manager,
         })
@@ -388,6 +392,11 @@ impl Hold {
 
     pub(crate) fn unwatch(&self, watcher: u64) {
         self.slot.unwatch(watcher);
+    }
+
+    #[cfg(feature = "cancellation")]
+    pub(crate) fn child_token(&self) -> tokio_util::sync::CancellationToken {
+        self.token.child(self)
     }
 
     pub(crate) fn lost_by(&self, reason: LostReason) -> Lost {

@@ -68,6 +68,8 @@ mod agenda;
 mod all;
 pub mod backend;
 mod builder;
+#[cfg(feature = "cancellation")]
+mod cancellation;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod engine;
@@ -81,6 +83,7 @@ mod in_process;
 mod inspect;
 mod lane;
 pub mod local;
+mod lock_order;
 mod locks;
 mod lost;
 mod manager;
@@ -115,6 +118,7 @@ pub use handle::LockHandle;
 pub use held::WhileHeld;
 pub use in_process::InProcess;
 pub use inspect::{Holder, LockInfo};
+pub use lock_order::LockOrder;
 pub use locks::{HasLocks, Locks};
 pub use lost::{Lost, LostReason};
 pub use mode::Mode;

@@ -16,6 +16,7 @@ use crate::{
     engine::Engine,
     error::{Failure, LockError},
     hold::Hold,
+    lock_order::SeenOrders,
     lost::LostReason,
     observe::Observers,
     scheduler,
@@ -29,6 +30,7 @@ pub(crate) struct Manager {
     config: LocksConfig,
     engine: Engine,
     agenda: Arc<Agenda>,
+    orders: SeenOrders,
     observers: Observers,
     spawner: Spawner,
     client: u64,
@@ -51,6 +53,7 @@ impl Manager {
             engine,
             observers,
             agenda: Arc::default(),
+            orders: SeenOrders::default(),
             spawner: Spawner::default(),
             client: fastrand::u64(..),
             next_number: AtomicU64::new(1),
@@ -73,6 +76,10 @@ impl Manager {
 
     pub(crate) fn agenda(&self) -> &Arc<Agenda> {
         &self.agenda
+    }
+
+    pub(crate) fn orders(&self) -> &SeenOrders {
+        &self.orders
     }
 
     pub(crate) fn observe(&self) -> &Observers {

@@ -42,6 +42,13 @@ pub enum LockEvent<'a> {
         /// How long it waited.
         waited: Duration,
     },
+    /// Names are locked inside each other in two orders, see [`LockOrder`](crate::LockOrder).
+    OutOfOrder {
+        /// The lock asked for.
+        key: &'a Key,
+        /// The lock that the scope holds.
+        held: &'a Key,
+    },
     /// Leases are being renewed.
     Renewing {
         /// How many.
@@ -124,6 +131,11 @@ impl Observers {
     pub(crate) fn refused(&self, error: &LockError, waited: Duration) {
         tracing::debug!(%error, "lock: refused");
         self.tell(&LockEvent::Refused { error, waited });
+    }
+
+    pub(crate) fn out_of_order(&self, key: &Key, held: &Key) {
+        tracing::warn!(%key, %held, "lock: asked for in two orders");
+        self.tell(&LockEvent::OutOfOrder { key, held });
     }
 
     pub(crate) fn renewing(&self, locks: usize) {

@@ -39,14 +39,17 @@ impl Scope {
 
     /// The hold of `key` that this scope is inside of.
     pub(crate) fn find(&self, manager: &Arc<Manager>, key: &Key) -> Option<&Arc<Hold>> {
+        self.holds().find(|hold| hold.key() == key && Arc::ptr_eq(hold.manager(), manager))
+    }
+
+    /// The holds that this scope is inside of, innermost first.
+    pub(crate) fn holds(&self) -> impl Iterator<Item = &Arc<Hold>> {
         let mut scope = self;
-        while let Some(level) = &scope.0 {
-            if level.hold.key() == key && Arc::ptr_eq(level.hold.manager(), manager) {
-                return Some(&level.hold);
-            }
+        std::iter::from_fn(move || {
+            let level = scope.0.as_ref()?;
             scope = &level.outer;
-        }
-        None
+            Some(&level.hold)
+        })
     }
 
     /// Runs `work` inside this scope.

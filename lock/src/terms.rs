@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::mode::Mode;
+use crate::{lock_order::LockOrder, mode::Mode};
 
 /// Defaults of the locks of one [`Locks`](crate::Locks); every request can set its own.
 ///
@@ -35,6 +35,8 @@ pub struct LocksConfig {
     pub max_hold: Option<Duration>,
     /// What happens when a scope asks for a lock that it holds.
     pub reentrancy: Reentrancy,
+    /// What happens when names are locked inside each other in two orders.
+    pub lock_order: LockOrder,
 }
 
 impl Default for LocksConfig {
@@ -44,6 +46,7 @@ impl Default for LocksConfig {
             wait: Duration::from_secs(10),
             max_hold: Some(Duration::from_secs(3600)),
             reentrancy: Reentrancy::Scope,
+            lock_order: LockOrder::default(),
         }
     }
 }

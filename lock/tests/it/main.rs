@@ -3,11 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
 
 mod cancel;
+#[cfg(feature = "cancellation")]
+mod cancellation;
 mod conformance;
 mod faulty;
 mod held;
 mod incidents;
 mod local;
+mod lock_order;
 mod model;
 mod read_write;
 mod reentry;
