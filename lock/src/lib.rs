@@ -58,6 +58,7 @@
 //!
 //! `Locks::redis(url)` (feature `redis`) keeps them on a Redis server for any number of processes; the docs of `RedisLocks`
 //! have its guarantee table, its keys and the permissions it needs. One server for now: no Sentinel, no Cluster, no TLS.
+//! `Locks::quorum(nodes)` keeps them in a majority of independent servers.
 //! `PlainRedis` locks the plain keys of services that lock with `SET NX PX` and know nothing of this library.
 //!
 //! [`backend::Backend`] is the seam behind which locks may be kept elsewhere; the module `conformance` (feature `testing`)
@@ -134,7 +135,9 @@ pub use watch::LostSignal;
 #[cfg(feature = "redis-tls")]
 pub use redis::Tls;
 #[cfg(feature = "redis")]
-pub use redis::{PlainRedis, Redis, RedisBuilder, RedisConfig, RedisError, RedisLocks};
+pub use redis::{
+    PlainRedis, Quorum, QuorumError, Redis, RedisBuilder, RedisConfig, RedisError, RedisLocks,
+};
 
 #[cfg(feature = "tower")]
 pub use tower::{LockLayer, Locked, ResponseFuture};

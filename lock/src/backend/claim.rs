@@ -44,8 +44,21 @@ impl fmt::Display for Owner {
 #[derive(Clone)]
 pub struct Claim {
     hold: Arc<Hold>,
+    relay: Option<Arc<dyn Relay>>,
     #[cfg(feature = "testing")]
     filter: Option<Filter>,
+}
+
+/// Where the pushes for a claim go instead of straight to who waits: for backends made of others.
+///
+/// The wrapped backend may call it while it holds a lock of its own: what it does must not wait, and must not
+/// call that backend before it has returned.
+pub trait Relay: Send + Sync + 'static {
+    /// A grant, as in [`Claim::grant`]; false gives it back.
+    fn grant(&self, grant: Grant) -> bool;
+
+    /// A loss, as in [`Claim::lose`].
+    fn lose(&self, reason: &LostReason);
 }
 
 #[cfg(feature = "testing")]
@@ -55,6 +68,7 @@ impl Claim {
     pub(crate) fn new(hold: Arc<Hold>) -> Self {
         Self {
             hold,
+            relay: None,
             #[cfg(feature = "testing")]
             filter: None,
         }
@@ -108,9 +122,17 @@ impl Claim {
 
     /// Tells the holder that it holds the lock no longer.
     pub fn lose(&self, reason: &LostReason) {
-        if self.delivers() {
-            self.hold.lose(reason);
+        match &self.relay {
+            _ if !self.delivers() => {}
+            Some(relay) => relay.lose(reason),
+            None => _ = self.hold.lose(reason),
         }
+    }
+
+    /// The same claim for a wrapped backend, whose pushes go through `relay`.
+    #[must_use = "hand the new claim to the wrapped backend"]
+    pub fn relayed(&self, relay: Arc<dyn Relay>) -> Self {
+        Self { relay: Some(relay), ..self.clone() }
     }
 
     /// A claim whose pushes are delivered only where `deliver` says so: for backends that wrap another
@@ -118,7 +140,7 @@ impl Claim {
     #[cfg(feature = "testing")]
     #[must_use = "hand the new claim to the wrapped backend"]
     pub fn filtered(&self, deliver: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self { hold: self.hold.clone(), filter: Some(Arc::new(deliver)) }
+        Self { filter: Some(Arc::new(deliver)), ..self.clone() }
     }
 
     #[cfg(feature = "testing")]
@@ -160,11 +182,22 @@ impl Contender for Claim {
 
     fn offer(&self, grant: Grant, wakes: &mut Wakes) -> bool {
         // A push that is lost on its way was accepted as far as the sender can tell.
-        !self.delivers() || self.hold.offer(grant, wakes) != Offer::Unwanted
+        match &self.relay {
+            _ if !self.delivers() => true,
+            Some(relay) => relay.grant(grant),
+            None => self.hold.offer(grant, wakes) != Offer::Unwanted,
+        }
     }
 
     fn lose(&self, reason: LostReason, wakes: &mut Wakes) -> bool {
-        self.delivers() && self.hold.mark_lost(reason, wakes)
+        match &self.relay {
+            _ if !self.delivers() => false,
+            Some(relay) => {
+                relay.lose(&reason);
+                false
+            }
+            None => self.hold.mark_lost(reason, wakes),
+        }
     }
 }
 

@@ -40,7 +40,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use mainstay_core::{Key, Moment};
 
-pub use claim::{Claim, Owner};
+pub use claim::{Claim, Owner, Relay};
 
 use crate::{error::Failure, fence::Fence, inspect::LockInfo};
 

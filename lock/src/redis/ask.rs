@@ -7,7 +7,7 @@ use mainstay_redis::Call;
 
 use super::{
     registry::Stage,
-    scripts::{ACQUIRE, RENEW},
+    scripts::{ACQUIRE, RENEW, VOTE},
     store::Store,
     wire::{self, Asked},
 };
@@ -34,7 +34,8 @@ impl Store {
     /// Puts the request into the connection's queue before it returns.
     pub(super) fn ask(&self, claim: &Claim, mode: Mode) -> Request {
         let (since, lease) = (claim.clock().now(), claim.lease());
-        let script = self.redis.eval(&ACQUIRE, self.names(claim.key()).all());
+        let script = if self.votes_after.is_some() { &VOTE } else { &ACQUIRE };
+        let script = self.redis.eval(script, self.names(claim.key()).all());
         let mode = match mode {
             Mode::Try => "try",
             Mode::Wait => "wait",
@@ -42,7 +43,12 @@ impl Store {
         };
         let script = script.arg(claim.owner().to_string()).arg(millis(lease)).arg(&*self.channel);
         let script = script.arg(claim.metadata().unwrap_or_default()).arg(mode);
-        Request { claim: claim.clone(), since, lease, call: script.arg(millis(PATIENCE)).call() }
+        let script = script.arg(millis(PATIENCE));
+        let script = match self.votes_after {
+            Some(seconds) => script.arg(seconds),
+            None => script,
+        };
+        Request { claim: claim.clone(), since, lease, call: script.call() }
     }
 
     /// Waits for the answer and notes what it tells.

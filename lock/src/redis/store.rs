@@ -61,6 +61,8 @@ pub(super) struct Store {
     pub(super) registry: Registry,
     pub(super) time: ServerTime,
     pub(super) spawner: Spawner,
+    /// On a node of a quorum: how many seconds after its start the server gives votes.
+    pub(super) votes_after: Option<u64>,
     namespace: Key,
     listening: Mutex<Option<JoinHandle<()>>>,
 }
@@ -86,17 +88,29 @@ impl RedisLocks {
         &self.store.redis
     }
 
+    /// A node of a quorum.
+    pub(super) fn voting(redis: Redis, votes_after: u64) -> Self {
+        let namespace = Key::new(NAMESPACE).expect("a constant that is a key");
+        let mut store = Self::store_in(redis, namespace);
+        store.votes_after = (votes_after > 0).then_some(votes_after);
+        Self { store: Arc::new(store) }
+    }
+
     fn in_key(redis: Redis, namespace: Key) -> Self {
-        let store = Store {
+        Self { store: Arc::new(Self::store_in(redis, namespace)) }
+    }
+
+    fn store_in(redis: Redis, namespace: Key) -> Store {
+        Store {
             redis,
             channel: format!("{CHANNEL}{:016x}", fastrand::u64(..)).into(),
             registry: Registry::default(),
             time: ServerTime::default(),
             spawner: Spawner::default(),
+            votes_after: None,
             namespace,
             listening: Mutex::default(),
-        };
-        Self { store: Arc::new(store) }
+        }
     }
 }
 

@@ -84,7 +84,13 @@ pub(super) fn news(message: &[u8]) -> Option<News> {
 }
 
 pub(super) fn failure(error: RedisError) -> BackendError {
-    if error.is_unknown() { BackendError::unknown(error) } else { BackendError::failed(error) }
+    // A node of a quorum refuses before it does anything.
+    let no_vote = matches!(&error, RedisError::Refused { code, .. } if &**code == "NOVOTE");
+    if error.is_unknown() && !no_vote {
+        BackendError::unknown(error)
+    } else {
+        BackendError::failed(error)
+    }
 }
 
 pub(super) fn owner_of(text: &str) -> Option<Owner> {

@@ -5,6 +5,7 @@
 mod conformance;
 mod fences;
 mod plain;
+mod quorum;
 mod tokens;
 mod troubles;
 mod wire;

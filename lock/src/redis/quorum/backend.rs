@@ -1,0 +1,246 @@
+//! The seam.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mainstay_core::Key;
+
+use super::{
+    Inner, Quorum,
+    attempt::{Attempt, Phase, Vote},
+    node::{Raise, Standing},
+};
+use crate::{
+    backend::{Answer, Backend, BackendError, Claim, GivenBack, Owner, Renewal, Renewed},
+    inspect::{Holder, LockInfo},
+    lost::LostReason,
+};
+
+impl Inner {
+    fn attempt(&self, owner: Owner) -> Option<Arc<Attempt>> {
+        self.attempts.get(&owner).map(|attempt| attempt.clone())
+    }
+
+    fn check_lease(&self, lease: std::time::Duration) -> Result<(), BackendError> {
+        let longest = self.restart_wait;
+        if longest.is_zero() || lease <= longest {
+            return Ok(());
+        }
+        Err(BackendError::failed(format!(
+            "a lease of {lease:?} is longer than the {longest:?} for which a restarted node gives no vote; \
+             ask for a shorter one, or set `Quorum::restart_wait`"
+        )))
+    }
+
+    /// What became of an attempt that was made before.
+    async fn look(self: &Arc<Self>, attempt: &Arc<Attempt>) -> Result<Answer, BackendError> {
+        let (phase, leader) = {
+            let state = attempt.lock();
+            (state.phase, state.leader)
+        };
+        let waits = Answer::Queued { position: 1, holder_remaining: None };
+        match phase {
+            Phase::Held(grant) => return Ok(Answer::Granted(grant)),
+            Phase::Over => return Ok(Answer::Gone),
+            Phase::Asking | Phase::Gathering => return Ok(waits),
+            Phase::Queued => {}
+        }
+        let answer = self.nodes[leader].locks.poll(&self.for_node(attempt, leader)).await;
+        match answer {
+            Ok(Answer::Granted(_)) => {
+                attempt.note(leader, &answer);
+                if attempt.begin_gathering(Phase::Queued) {
+                    self.clone().start(attempt.clone());
+                }
+                Ok(waits)
+            }
+            Ok(Answer::Queued { .. }) => answer,
+            // The leader forgot it, or is gone: in line again, there or elsewhere.
+            Ok(_) | Err(_) => {
+                if let Err(error) = &answer {
+                    self.nodes[leader].shun(attempt.claim.clock().now());
+                    tracing::debug!(%error, "the node of a line does not answer");
+                }
+                if !attempt.begin_gathering(Phase::Queued) {
+                    return Ok(waits);
+                }
+                self.restart(attempt).await
+            }
+        }
+    }
+
+    /// Renews what is held, and wins back nodes that miss it. Whoever is certainly not held is told.
+    async fn renew_all(
+        self: &Arc<Self>,
+        held: &[(Arc<Attempt>, Raise)],
+    ) -> Result<Vec<Renewed>, BackendError> {
+        let mut answers = self.ask_each((0..self.nodes.len()).collect(), |node| {
+            let (quorum, held) = (self.clone(), held.to_vec());
+            async move {
+                let for_node = |(attempt, raise): &(Arc<Attempt>, Raise)| {
+                    let claim = quorum.for_node(attempt, node.index());
+                    Raise { claim, ..raise.clone() }
+                };
+                let batch: Vec<_> = held.iter().map(for_node).collect();
+                let standings = node.renew(&batch).await?;
+                for ((attempt, raise), standing) in held.iter().zip(&standings) {
+                    quorum.note_standing(attempt, node.index(), raise, *standing);
+                }
+                Ok(standings)
+            }
+        });
+        let (mut tally, mut trouble) = (vec![(0, 0); held.len()], None);
+        while tally.iter().any(|(yes, _)| *yes < self.majority()) {
+            match answers.recv().await {
+                Some((_, Ok(standings))) => {
+                    for ((yes, no), standing) in tally.iter_mut().zip(standings) {
+                        *(if standing == Standing::Held { yes } else { no }) += 1;
+                    }
+                }
+                Some((_, Err(error))) => trouble = Some(error),
+                None => break,
+            }
+        }
+        let unknown = || BackendError::unknown("too few nodes answered");
+        let (mut results, mut undecided) = (Vec::with_capacity(held.len()), false);
+        for ((attempt, _), (yes, no)) in held.iter().zip(tally) {
+            let renewed = yes >= self.majority();
+            results.push(if renewed { Renewed::Renewed } else { Renewed::NotHeld });
+            if !renewed && self.nodes.len() - no < self.majority() {
+                self.end(attempt);
+                // Told here: another lease's missing answer must not keep it back.
+                attempt.claim.lose(&LostReason::TakenOver);
+            } else {
+                undecided |= !renewed;
+            }
+        }
+        if undecided { Err(trouble.unwrap_or_else(unknown)) } else { Ok(results) }
+    }
+
+    fn note_standing(
+        self: &Arc<Self>,
+        attempt: &Arc<Attempt>,
+        node: usize,
+        raise: &Raise,
+        standing: Standing,
+    ) {
+        let given = standing != Standing::Elsewhere;
+        let over = {
+            let mut state = attempt.lock();
+            state.votes[node] = if given { Vote::Given(raise.fence) } else { Vote::None };
+            state.phase == Phase::Over
+        };
+        if over && standing == Standing::WonBack {
+            self.give_back_at(attempt, node);
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for Quorum {
+    async fn acquire(&self, claim: &Claim, queue: bool) -> Result<Answer, BackendError> {
+        let quorum = &self.inner;
+        quorum.check_lease(claim.lease())?;
+        quorum.spawner.enter();
+        if let Some(attempt) = quorum.attempt(claim.owner()) {
+            return quorum.look(&attempt).await;
+        }
+        let attempt = Attempt::new(claim, quorum.nodes.len());
+        quorum.attempts.insert(claim.owner(), attempt.clone());
+        quorum.take(&attempt, queue).await
+    }
+
+    async fn poll(&self, claim: &Claim) -> Result<Answer, BackendError> {
+        match self.inner.attempt(claim.owner()) {
+            Some(attempt) => self.inner.look(&attempt).await,
+            None => Ok(Answer::Gone),
+        }
+    }
+
+    async fn renew(&self, batch: &[Renewal]) -> Result<Vec<Renewed>, BackendError> {
+        let quorum = &self.inner;
+        let held = |renewal: &Renewal| {
+            let attempt = quorum.attempt(renewal.claim.owner())?;
+            let Phase::Held(grant) = attempt.lock().phase else { return None };
+            let (claim, lease, fence) = (renewal.claim.clone(), renewal.lease, grant.fence);
+            Some((attempt, Raise { claim, lease, fence }))
+        };
+        for renewal in batch {
+            quorum.check_lease(renewal.lease)?;
+        }
+        let known: Vec<_> = batch.iter().map(held).collect();
+        let held: Vec<_> = known.iter().flatten().cloned().collect();
+        let mut renewed = quorum.renew_all(&held).await?.into_iter();
+        let result = |known: Option<_>| known.and_then(|_| renewed.next());
+        Ok(known.into_iter().map(result).map(|one| one.unwrap_or(Renewed::NotHeld)).collect())
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<GivenBack, BackendError> {
+        let quorum = &self.inner;
+        let attempt = quorum.attempts.remove(&claim.owner()).map(|(_, attempt)| attempt);
+        let attempt = attempt.unwrap_or_else(|| {
+            let attempt = Attempt::new(claim, quorum.nodes.len());
+            attempt.lock().leader = quorum.first(claim.key());
+            attempt
+        });
+        let was = std::mem::replace(&mut attempt.lock().phase, Phase::Over);
+        attempt.changed.notify_one();
+        let had = quorum.release_all(&attempt).await?;
+        let needed = if matches!(was, Phase::Held(_)) { quorum.majority() } else { 1 };
+        Ok(if had >= needed { GivenBack::Released } else { GivenBack::NotHeld })
+    }
+
+    async fn force_release(&self, key: &Key, reason: Arc<str>) -> Result<bool, BackendError> {
+        let quorum = &self.inner;
+        let mut answers = quorum.ask_each((0..quorum.nodes.len()).collect(), |node| {
+            let (key, reason) = (key.clone(), reason.clone());
+            async move { node.locks.force_release(&key, reason).await }
+        });
+        let (mut answered, mut held, mut trouble) = (0, false, None);
+        while let Some((_, answer)) = answers.recv().await {
+            match answer {
+                Ok(had) => (answered, held) = (answered + 1, held | had),
+                Err(error) => trouble = Some(error),
+            }
+        }
+        match trouble {
+            Some(trouble) if answered < quorum.majority() => Err(trouble),
+            _ => Ok(held),
+        }
+    }
+
+    async fn inspect(&self, key: &Key) -> Result<LockInfo, BackendError> {
+        let quorum = &self.inner;
+        let mut answers = quorum.ask_each((0..quorum.nodes.len()).collect(), |node| {
+            let key = key.clone();
+            async move { node.locks.inspect(&key).await }
+        });
+        let (mut seen, mut trouble) = (Vec::new(), None);
+        while let Some((_, answer)) = answers.recv().await {
+            match answer {
+                Ok(info) => seen.push(info),
+                Err(error) => trouble = Some(error),
+            }
+        }
+        match trouble {
+            Some(trouble) if seen.len() < quorum.majority() => Err(trouble),
+            _ => Ok(merged(key, seen, quorum.majority())),
+        }
+    }
+}
+
+/// Whoever most nodes name, also where that is no majority: it is being taken or given back then.
+fn merged(key: &Key, seen: Vec<LockInfo>, majority: usize) -> LockInfo {
+    let waiters = seen.iter().map(|info| info.waiters).max().unwrap_or(0);
+    let mut holders: Vec<Holder> = seen.into_iter().filter_map(|info| info.holder).collect();
+    let votes = |owner| holders.iter().filter(|holder| holder.owner == owner).count();
+    let first = holders.iter().map(|holder| holder.owner).max_by_key(|owner| votes(*owner));
+    holders.retain(|holder| Some(holder.owner) == first);
+    // What a majority has: so long a lease, and so high a fence. A late vote may have a higher one.
+    let last = holders.len().min(majority).saturating_sub(1);
+    holders.sort_by_key(|holder| std::cmp::Reverse(holder.remaining));
+    let remaining = holders.get(last).map(|holder| holder.remaining).unwrap_or_default();
+    holders.sort_by_key(|holder| std::cmp::Reverse(holder.fence));
+    let holder = holders.into_iter().nth(last).map(|holder| Holder { remaining, ..holder });
+    LockInfo::new(key.clone(), holder, waiters)
+}

@@ -1,0 +1,477 @@
+//! From the first vote to a majority.
+
+use std::{sync::Arc, time::Duration};
+
+use mainstay_core::Clock;
+use tokio::sync::mpsc;
+
+use super::{
+    Inner,
+    attempt::{Attempt, FromNode, Phase, Tally, Vote},
+    node::{Node, Raise},
+};
+use crate::{
+    backend::{Answer, Backend, BackendError, Claim, GivenBack, Grant},
+    fence::Fence,
+    lost::LostReason,
+};
+
+/// What gathering came to.
+enum Gathered {
+    Won(Grant),
+    /// Others have too many votes; all were given back.
+    Split,
+    /// It was released meanwhile.
+    Over,
+    Failed(BackendError),
+}
+
+impl Inner {
+    /// Takes the claim's lock: one node leads, then the others are asked.
+    pub(super) async fn take(
+        self: &Arc<Self>,
+        attempt: &Arc<Attempt>,
+        queue: bool,
+    ) -> Result<Answer, BackendError> {
+        for round in 1.. {
+            let led = self.lead(attempt, queue).await;
+            if !matches!(led, Ok(Answer::Granted(_))) {
+                if !matches!(led, Ok(Answer::Queued { .. })) {
+                    self.end(attempt);
+                }
+                return led;
+            }
+            match self.gather(attempt).await {
+                Gathered::Won(grant) => return Ok(Answer::Granted(grant)),
+                Gathered::Over => break,
+                Gathered::Failed(error) => {
+                    self.end(attempt);
+                    return Err(error);
+                }
+                Gathered::Split if !queue => {
+                    self.end(attempt);
+                    return Ok(Answer::Busy { holder_remaining: None });
+                }
+                Gathered::Split => self.pause(attempt.claim.clock(), round).await,
+            }
+            if !attempt.claim.is_wanted() || attempt.is_over() {
+                self.end(attempt);
+                break;
+            }
+        }
+        Ok(Answer::Gone)
+    }
+
+    /// Goes on with a waiter whose turn came at the leader.
+    pub(super) fn start(self: Arc<Self>, attempt: Arc<Attempt>) {
+        let quorum = self.clone();
+        self.spawner.detach(async move {
+            let claim = attempt.claim.clone();
+            let answer = match quorum.gather(&attempt).await {
+                Gathered::Won(grant) => Ok(Answer::Granted(grant)),
+                Gathered::Over => return,
+                Gathered::Failed(error) => Err(error),
+                Gathered::Split => {
+                    quorum.pause(claim.clock(), 1).await;
+                    quorum.restart(&attempt).await
+                }
+            };
+            match answer {
+                Ok(Answer::Granted(grant)) if claim.grant(grant) => {}
+                // It waits on.
+                Ok(Answer::Queued { .. }) => {}
+                Ok(_) => quorum.end(&attempt),
+                Err(_) => {
+                    quorum.end(&attempt);
+                    // Back to asking, which tells why it fails.
+                    claim.lose(&LostReason::Unreachable);
+                }
+            }
+        });
+    }
+
+    /// Asks from the first node on again.
+    pub(super) async fn restart(
+        self: &Arc<Self>,
+        attempt: &Arc<Attempt>,
+    ) -> Result<Answer, BackendError> {
+        {
+            let mut state = attempt.lock();
+            if state.phase == Phase::Over {
+                return Ok(Answer::Gone);
+            }
+            state.phase = Phase::Asking;
+        }
+        self.take(attempt, true).await
+    }
+
+    /// Finds the node where this name's waiters stand in line: the first in the name's order that answers.
+    async fn lead(
+        self: &Arc<Self>,
+        attempt: &Arc<Attempt>,
+        queue: bool,
+    ) -> Result<Answer, BackendError> {
+        let (claim, mut silent) = (&attempt.claim, 0);
+        {
+            let mut state = attempt.lock();
+            if state.phase == Phase::Over {
+                return Ok(Answer::Gone);
+            }
+            state.phase = Phase::Asking;
+        }
+        for node in self.order(claim) {
+            {
+                let mut state = attempt.lock();
+                (state.leader, state.votes[node]) = (node, Vote::Asked);
+            }
+            let answer = self.nodes[node].locks.acquire(&self.for_node(attempt, node), queue).await;
+            if !attempt.note(node, &answer) {
+                self.refuse(attempt, node, &answer);
+                return Ok(Answer::Gone);
+            }
+            match answer {
+                Ok(Answer::Granted(_)) => {
+                    let begins = attempt.begin_gathering(Phase::Asking);
+                    return Ok(if begins { answer? } else { Answer::Gone });
+                }
+                Ok(Answer::Queued { .. }) => {
+                    let mut state = attempt.lock();
+                    let granted = matches!(state.votes[node], Vote::Given(_));
+                    let next = if granted { Phase::Gathering } else { Phase::Queued };
+                    if state.phase == Phase::Asking {
+                        state.phase = next;
+                    }
+                    let (Vote::Given(fence), true) = (state.votes[node], granted) else {
+                        return answer;
+                    };
+                    let (now, lease) = (claim.clock().now(), claim.lease());
+                    return Ok(Answer::Granted(Grant::new(fence, now, lease)));
+                }
+                Ok(Answer::Busy { .. }) => return answer,
+                Ok(_) => {}
+                Err(error) => {
+                    self.nodes[node].shun(claim.clock().now());
+                    silent += 1;
+                    if self.nodes.len() - silent < self.majority() {
+                        return Err(self.give_up(attempt, error).await);
+                    }
+                }
+            }
+        }
+        Ok(Answer::Gone)
+    }
+
+    /// Asks the other nodes, and writes the fence once a majority gave its vote.
+    async fn gather(self: &Arc<Self>, attempt: &Arc<Attempt>) -> Gathered {
+        let (claim, majority) = (&attempt.claim, self.majority());
+        self.ask_the_others(attempt);
+        let patience = SETTLE.mul_f64(0.75 + fastrand::f64() / 2.0);
+        let mut settled = claim.clock().timeout(patience, self.tallied(attempt)).await;
+        if settled.is_err() && attempt.answered() < majority {
+            // Nothing is split yet; the time budgets of the nodes end this.
+            settled = Ok(self.tallied(attempt).await);
+        }
+        match settled {
+            Ok(Tally::Won) => self.agree(attempt).await,
+            Ok(Tally::Over) => Gathered::Over,
+            Ok(Tally::Unreachable | Tally::Open) => {
+                let trouble = attempt.lock().trouble.clone();
+                let trouble = trouble.unwrap_or_else(|| BackendError::failed("no answer"));
+                Gathered::Failed(self.give_up(attempt, trouble).await)
+            }
+            Err(_) => {
+                self.withdraw(attempt).await;
+                Gathered::Split
+            }
+        }
+    }
+
+    async fn tallied(&self, attempt: &Attempt) -> Tally {
+        loop {
+            match attempt.tally(self.majority()) {
+                Tally::Open => attempt.changed.notified().await,
+                tally => return tally,
+            }
+        }
+    }
+
+    fn ask_the_others(self: &Arc<Self>, attempt: &Arc<Attempt>) {
+        let mut state = attempt.lock();
+        for node in 0..self.nodes.len() {
+            if matches!(state.votes[node], Vote::Given(_)) {
+                continue;
+            }
+            state.votes[node] = Vote::Asked;
+            let (quorum, attempt) = (self.clone(), attempt.clone());
+            self.spawner.detach(async move { quorum.ask_node(&attempt, node, true).await });
+        }
+    }
+
+    async fn ask_node(self: &Arc<Self>, attempt: &Arc<Attempt>, node: usize, queue: bool) {
+        let claim = self.for_node(attempt, node);
+        let answer = self.nodes[node].locks.acquire(&claim, queue).await;
+        if answer.is_err() {
+            self.nodes[node].shun(claim.clock().now());
+        }
+        if !attempt.note(node, &answer) {
+            self.refuse(attempt, node, &answer);
+        }
+    }
+
+    /// The second round: a majority writes the highest fence, and its leases begin anew.
+    async fn agree(self: &Arc<Self>, attempt: &Arc<Attempt>) -> Gathered {
+        let (claim, votes) = (attempt.claim.clone(), attempt.lock().votes.clone());
+        let given = |vote: &Vote| match vote {
+            Vote::Given(fence) => Some(*fence),
+            _ => None,
+        };
+        let fence = votes.iter().filter_map(given).max().unwrap_or(Fence::NONE);
+        let (since, lease) = (claim.clock().now(), claim.lease());
+        let voters: Vec<_> =
+            (0..votes.len()).filter(|node| given(&votes[*node]).is_some()).collect();
+        let raise = Raise { claim, lease, fence };
+        let mut raised = self.ask_each(voters, |node| {
+            let raise = raise.clone();
+            async move { node.raise(&raise).await }
+        });
+        let (mut agreed, mut trouble) = (0, None);
+        while agreed < self.majority() {
+            match raised.recv().await {
+                Some((_, Ok(raised))) => agreed += usize::from(raised),
+                // It holds what it gave before, so it is not forgotten below.
+                Some((_, Err(error))) => trouble = Some(error),
+                None => {
+                    if let Some(trouble) = trouble {
+                        return Gathered::Failed(self.give_up(attempt, trouble).await);
+                    }
+                    self.withdraw(attempt).await;
+                    return Gathered::Split;
+                }
+            }
+        }
+        let grant = Grant::new(fence, since, lease);
+        let mut state = attempt.lock();
+        if state.phase == Phase::Over {
+            return Gathered::Over;
+        }
+        state.phase = Phase::Held(grant);
+        Gathered::Won(grant)
+    }
+
+    /// Gives every vote back, and waits until a majority knows.
+    async fn withdraw(self: &Arc<Self>, attempt: &Arc<Attempt>) {
+        attempt.lock().votes.fill(Vote::None);
+        // What comes of it shows in the next round.
+        let _ = self.release_all(attempt).await;
+    }
+
+    /// Releases everywhere, at the leader last: who leads next finds the others free. Ends when a majority had
+    /// something or everybody answered; how many had something.
+    pub(super) async fn release_all(
+        self: &Arc<Self>,
+        attempt: &Arc<Attempt>,
+    ) -> Result<usize, BackendError> {
+        let leader = attempt.lock().leader;
+        let others = (0..self.nodes.len()).filter(|node| *node != leader).collect();
+        let mut answers = self.each(others, |node| self.release_at(attempt, node));
+        let mut count = Count::default();
+        while count.answered + 1 < self.majority() {
+            match answers.recv().await {
+                Some((_, answer)) => count.add(answer),
+                None => break,
+            }
+        }
+        count.add(self.release_at(attempt, leader).await);
+        while count.had < self.majority() {
+            match answers.recv().await {
+                Some((_, answer)) => count.add(answer),
+                None => break,
+            }
+        }
+        match count.trouble {
+            // Something may be held still.
+            Some(error) if count.answered < self.majority() => {
+                Err(BackendError::unknown(self.too_few(self.nodes.len() - count.answered, &error)))
+            }
+            _ => Ok(count.had),
+        }
+    }
+
+    fn release_at(
+        self: &Arc<Self>,
+        attempt: &Arc<Attempt>,
+        node: usize,
+    ) -> impl Future<Output = Result<GivenBack, BackendError>> + Send + use<> {
+        let (quorum, claim) = (self.clone(), self.for_node(attempt, node));
+        async move { quorum.nodes[node].locks.release(&claim).await }
+    }
+
+    /// Too few nodes answered: gives back what the others gave. Nothing is in doubt if they all know it.
+    async fn give_up(
+        self: &Arc<Self>,
+        attempt: &Arc<Attempt>,
+        trouble: BackendError,
+    ) -> BackendError {
+        let votes = {
+            let mut state = attempt.lock();
+            let nothing = vec![Vote::None; state.votes.len()];
+            std::mem::replace(&mut state.votes, nothing)
+        };
+        let at = |is: fn(&Vote) -> bool| {
+            (0..votes.len()).filter(|node| is(&votes[*node])).collect::<Vec<_>>()
+        };
+        let release = |node| self.release_at(attempt, node);
+        let in_doubt = at(|vote| matches!(vote, Vote::Unknown | Vote::Asked));
+        let silent = in_doubt.len() + at(|vote| *vote == Vote::Failed).len();
+        let mut doubt = !in_doubt.is_empty();
+        // Behind what was asked, whenever that is done.
+        drop(self.each(in_doubt, release));
+        let mut answers =
+            self.each(at(|vote| matches!(vote, Vote::Given(_) | Vote::Waits)), release);
+        while let Some((_, answer)) = answers.recv().await {
+            doubt |= answer.is_err();
+        }
+        let text = self.too_few(silent, &trouble);
+        if doubt { BackendError::unknown(text) } else { BackendError::failed(text) }
+    }
+
+    /// The attempt is over: gives back what it may have, without waiting for it.
+    pub(super) fn end(self: &Arc<Self>, attempt: &Arc<Attempt>) {
+        self.attempts.remove(&attempt.claim.owner());
+        let votes = {
+            let mut state = attempt.lock();
+            state.phase = Phase::Over;
+            let nothing = vec![Vote::None; state.votes.len()];
+            std::mem::replace(&mut state.votes, nothing)
+        };
+        attempt.changed.notify_one();
+        let nothing = |vote: &Vote| matches!(vote, Vote::None | Vote::Failed);
+        let some = (0..votes.len()).filter(|node| !nothing(&votes[*node])).collect();
+        drop(self.each(some, |node| self.release_at(attempt, node)));
+    }
+
+    /// A node answered an attempt that is over: what it may have given is not wanted.
+    fn refuse(
+        self: &Arc<Self>,
+        attempt: &Arc<Attempt>,
+        node: usize,
+        answer: &Result<Answer, BackendError>,
+    ) {
+        if !matches!(answer, Ok(Answer::Busy { .. } | Answer::Gone) | Err(BackendError::Failed(_)))
+        {
+            self.give_back_at(attempt, node);
+        }
+    }
+
+    pub(super) fn give_back_at(self: &Arc<Self>, attempt: &Arc<Attempt>, node: usize) {
+        self.spawner.detach(self.release_at(attempt, node));
+    }
+
+    /// The claim as a node gets it.
+    pub(super) fn for_node(self: &Arc<Self>, attempt: &Arc<Attempt>, node: usize) -> Claim {
+        let (quorum, weak) = (Arc::downgrade(self), Arc::downgrade(attempt));
+        attempt.claim.relayed(Arc::new(FromNode { quorum, attempt: weak, node }))
+    }
+
+    /// Calls nodes side by side, each to its end whoever listens.
+    pub(super) fn each<T, F>(
+        self: &Arc<Self>,
+        nodes: Vec<usize>,
+        call: impl Fn(usize) -> F,
+    ) -> mpsc::UnboundedReceiver<(usize, T)>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let (sender, answers) = mpsc::unbounded_channel();
+        for node in nodes {
+            let (sender, call) = (sender.clone(), call(node));
+            self.spawner.detach(async move {
+                // Nobody may listen any more.
+                let _ = sender.send((node, call.await));
+            });
+        }
+        answers
+    }
+
+    /// As [`each`](Self::each), with the node itself.
+    pub(super) fn ask_each<T, F>(
+        self: &Arc<Self>,
+        nodes: Vec<usize>,
+        call: impl Fn(NodeRef) -> F,
+    ) -> mpsc::UnboundedReceiver<(usize, T)>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        self.each(nodes, |node| call(NodeRef { quorum: self.clone(), node }))
+    }
+
+    /// The nodes in the order in which they lead this name; those that did not answer lately come last.
+    fn order(&self, claim: &Claim) -> Vec<usize> {
+        let (count, now) = (self.nodes.len(), claim.clock().now());
+        let first = self.first(claim.key());
+        let mut order: Vec<_> = (0..count).map(|step| (first + step) % count).collect();
+        order.sort_by_key(|node| self.nodes[*node].is_shunned(now));
+        order
+    }
+
+    /// Apart from each other, so that the next round has one winner.
+    async fn pause(&self, clock: &Clock, round: u32) {
+        let longest = BACK_OFF * round.min(8);
+        clock.sleep(longest.mul_f64(fastrand::f64())).await;
+    }
+
+    fn too_few(&self, silent: usize, last: &BackendError) -> String {
+        let (nodes, majority) = (self.nodes.len(), self.majority());
+        format!(
+            "{silent} of {nodes} nodes gave no answer and {majority} are needed; the last one: {last}"
+        )
+    }
+}
+
+/// What came of releases.
+#[derive(Default)]
+struct Count {
+    answered: usize,
+    had: usize,
+    trouble: Option<BackendError>,
+}
+
+impl Count {
+    fn add(&mut self, answer: Result<GivenBack, BackendError>) {
+        match answer {
+            Ok(given_back) => {
+                self.answered += 1;
+                self.had += usize::from(given_back == GivenBack::Released);
+            }
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+}
+
+/// A node that outlives the call to it.
+pub(super) struct NodeRef {
+    quorum: Arc<Inner>,
+    node: usize,
+}
+
+impl NodeRef {
+    pub(super) fn index(&self) -> usize {
+        self.node
+    }
+}
+
+impl std::ops::Deref for NodeRef {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.quorum.nodes[self.node]
+    }
+}
+
+/// How long votes are waited for before all are given back, give or take a quarter.
+const SETTLE: Duration = Duration::from_millis(400);
+
+/// The longest pause after a split, times its number.
+const BACK_OFF: Duration = Duration::from_millis(50);

@@ -1,0 +1,107 @@
+//! One server of a quorum.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use mainstay_core::Moment;
+use mainstay_redis::{Reply, Script};
+
+use crate::{
+    backend::{BackendError, Claim},
+    fence::Fence,
+    redis::{RedisLocks, ask::millis, registry::Stage, wire},
+};
+
+static RAISE: Script = Script::new(concat!(
+    include_str!("../scripts/lane.lua"),
+    "\n",
+    include_str!("scripts/raise.lua")
+));
+
+/// One server of a quorum.
+pub(super) struct Node {
+    pub(super) locks: RedisLocks,
+    /// Until when it does not lead, because it did not answer.
+    shunned_until: AtomicU64,
+}
+
+/// A lease to renew, and the fence that the majority agreed on.
+#[derive(Clone)]
+pub(super) struct Raise {
+    pub(super) claim: Claim,
+    pub(super) lease: Duration,
+    pub(super) fence: Fence,
+}
+
+/// What a node says of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Held,
+    /// It was free there, and is held from now on.
+    WonBack,
+    /// Somebody else has it there.
+    Elsewhere,
+}
+
+impl Node {
+    pub(super) fn new(locks: RedisLocks) -> Self {
+        Self { locks, shunned_until: AtomicU64::new(0) }
+    }
+
+    /// Writes a fence where this claim holds the lock. Sends the request before it first waits.
+    pub(super) async fn raise(&self, raise: &Raise) -> Result<bool, BackendError> {
+        let answers = self.write("raise", std::slice::from_ref(raise)).await?;
+        Ok(answers.first() == Some(&1))
+    }
+
+    /// Renews leases, and wins the lock back where it was forgotten or never given.
+    ///
+    /// What is won back counts for the next renewal only, so a node that forgot its votes may be asked, too.
+    pub(super) async fn renew(&self, batch: &[Raise]) -> Result<Vec<Standing>, BackendError> {
+        let store = &self.locks.store;
+        store.listen();
+        for Raise { claim, .. } in batch {
+            if !store.registry.is_held(claim.owner()) {
+                store.registry.enter(claim);
+            }
+        }
+        let answers = self.write("renew", batch).await?;
+        let standing = |(raise, answer): (&Raise, &i64)| {
+            let owner = raise.claim.owner();
+            match answer {
+                0 => {
+                    store.registry.leave(owner);
+                    return Standing::Elsewhere;
+                }
+                _ => store.registry.note(owner, Stage::Held),
+            }
+            if *answer == 1 { Standing::Held } else { Standing::WonBack }
+        };
+        Ok(batch.iter().zip(&answers).map(standing).collect())
+    }
+
+    async fn write(&self, mode: &str, batch: &[Raise]) -> Result<Vec<i64>, BackendError> {
+        let store = &self.locks.store;
+        let names = |raise: &Raise| store.names(raise.claim.key()).lease();
+        let keys: Vec<_> = batch.iter().flat_map(names).collect();
+        let mut script = store.redis.eval(&RAISE, keys).arg(mode).arg(&*store.channel);
+        for Raise { claim, lease, fence } in batch {
+            script = script.arg(claim.owner().to_string()).arg(millis(*lease)).arg(fence.get());
+            script = script.arg(claim.metadata().unwrap_or_default());
+        }
+        script.call().await.and_then(Reply::read).map_err(wire::failure)
+    }
+
+    pub(super) fn shun(&self, now: Moment) {
+        self.shunned_until.store((now + SHUNNED).as_nanos(), Ordering::Relaxed);
+    }
+
+    pub(super) fn is_shunned(&self, now: Moment) -> bool {
+        now.as_nanos() < self.shunned_until.load(Ordering::Relaxed)
+    }
+}
+
+/// So long a node that did not answer is asked last.
+const SHUNNED: Duration = Duration::from_secs(2);
