@@ -3,25 +3,27 @@
 use std::{
     collections::VecDeque,
     pin::{Pin, pin},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
 use mainstay_core::{Clock, Moment, Sleep};
-use redis::{ServerErrorKind, Value};
+use redis::{Cmd, ServerError, ServerErrorKind, Value};
 use tokio::sync::mpsc;
 
 use crate::{
     call::Reply,
+    cluster::{Cluster, Refused},
     config::RedisConfig,
     error::{Cause, RedisError},
     job::{Answer, Job, Ticket},
     join::join,
+    lane::Lane,
     link::{Answers, BATCH, Batch, Identity, Link},
     place::Place,
     router::Router,
-    script::Script,
     server::{Name, Primary},
+    tell::tell,
 };
 
 /// The task that owns the connection.
@@ -32,30 +34,48 @@ pub(crate) struct Actor {
     clock: Clock,
     config: Arc<RedisConfig>,
     router: Arc<Router>,
+    cluster: Option<Weak<Cluster>>,
     jobs: mpsc::Receiver<Job>,
     /// Every handle is gone: finish what there is.
     closed: bool,
     /// Commands that were not written yet, in order.
     backlog: VecDeque<Job>,
+    /// Whether deadlines are out of order, because commands came late from somewhere else.
+    jumbled: bool,
     /// The connection before the next one.
     before: Option<Identity>,
-    /// Why this connection is to be left once its answers are in, and how many commands at the head of the
-    /// backlog it refused.
-    leaving: Option<(Cause, usize)>,
+    /// How many commands at the head of the backlog were refused and go out again. Until everything on its
+    /// way is answered nothing else is written: more of them may come, and they keep their order.
+    refused: usize,
+    /// Why this connection is to be left then.
+    leaving: Option<Cause>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl Actor {
-    pub(crate) fn new(
-        place: Place,
-        clock: Clock,
-        config: Arc<RedisConfig>,
-        router: Arc<Router>,
-        jobs: mpsc::Receiver<Job>,
-    ) -> Self {
+    pub(crate) fn new(lane: &Lane, jobs: mpsc::Receiver<Job>) -> Self {
+        let (place, cluster) = (lane.place.clone(), lane.cluster.clone());
+        let (clock, config, router) =
+            (lane.clock.clone(), lane.config.clone(), lane.router.clone());
         let (name, backlog) = (place.name().clone(), VecDeque::new());
-        let (closed, before, leaving, timer) = (false, None, None, None);
-        Self { place, name, clock, config, router, jobs, closed, backlog, before, leaving, timer }
+        let (closed, jumbled) = (false, false);
+        let (refused, before, leaving, timer) = (0, None, None, None);
+        Self {
+            place,
+            name,
+            clock,
+            config,
+            router,
+            cluster,
+            jobs,
+            closed,
+            backlog,
+            jumbled,
+            before,
+            refused,
+            leaving,
+            timer,
+        }
     }
 
     /// Works until every handle is gone and everybody is answered.
@@ -67,7 +87,7 @@ impl Actor {
                 self.lose(batch.tickets, &cause);
             }
             self.before = link.identity().cloned().or(self.before.take());
-            self.leaving = None;
+            (self.leaving, self.refused) = (None, 0);
             tracing::debug!(server = ?self.name, %cause, "the connection to Redis is closed");
         }
     }
@@ -142,10 +162,14 @@ impl Actor {
     ) -> Cause {
         let mut taken = Vec::with_capacity(BATCH);
         loop {
-            if self.leaving.is_none() {
+            if link.is_idle() {
+                if let Some(cause) = self.leaving.take() {
+                    return cause;
+                }
+                self.resume();
+            }
+            if self.refused == 0 && self.leaving.is_none() {
                 self.write(link).await;
-            } else if link.is_idle() {
-                return self.leaving.take().map_or_else(|| Cause::new("it is left"), |left| left.0);
             }
             if self.is_over() && link.is_idle() {
                 return Cause::new("it is not needed any more");
@@ -164,7 +188,7 @@ impl Actor {
                 }
                 count = self.jobs.recv_many(&mut taken, BATCH), if self.may_take() => {
                     self.closed |= count == 0;
-                    self.backlog.extend(taken.drain(..));
+                    taken.drain(..).for_each(|job| self.take(Some(job)));
                 }
                 cause = &mut overtaken => return cause,
                 () = tick(&mut self.timer) => {
@@ -205,19 +229,22 @@ impl Actor {
                 return Some(cause);
             }
         };
-        let (mut answers, mut again) = (answers.into_iter(), Vec::new());
+        let mut answers = answers.into_iter();
         for (mut ticket, command) in tickets.into_iter().zip(commands.cmd_iter()) {
             match answers.next() {
                 Some(Value::ServerError(error)) => {
                     if forgot(&error) && ticket.reload() {
-                        again.push(Job { command: command.clone(), ticket });
+                        self.keep(command, ticket);
                         continue;
                     }
-                    if self.place.is_watched() && is_demoted(&error) && !ticket.is_moot() {
-                        self.leave(Job { command: command.clone(), ticket });
+                    if self.place.is_watched() && is_demoted(&error) && ticket.is_wanted() {
+                        self.leaving = Some(Cause::new("the primary became a replica"));
+                        self.keep(command, ticket);
                         continue;
                     }
-                    self.answer(ticket, Err(self.name.refused(&error)));
+                    if let Some(ticket) = self.redirect(command, ticket, &error) {
+                        self.answer(ticket, Err(self.name.refused(&error)));
+                    }
                 }
                 Some(value) => {
                     self.answer(ticket, Ok(Reply::new(value, written, primary.clone())));
@@ -225,25 +252,31 @@ impl Actor {
                 None => self.lose(vec![ticket], &Cause::new("an answer is missing")),
             }
         }
-        self.reload(again);
         None
     }
 
-    /// Leaves a primary that became a replica: what it refused is done by the next one, in the same order.
-    fn leave(&mut self, refused: Job) {
-        let demoted = || (Cause::new("the primary became a replica"), 0);
-        let (_, count) = self.leaving.get_or_insert_with(demoted);
-        self.backlog.insert((*count).min(self.backlog.len()), refused);
-        *count += 1;
+    /// Hands a command that belongs to another node to the Cluster; back if it is about something else.
+    fn redirect(&self, command: &Cmd, ticket: Ticket, error: &ServerError) -> Option<Ticket> {
+        let cluster = self.cluster.as_ref().and_then(Weak::upgrade);
+        let Some(cluster) = cluster.filter(|_| ticket.is_wanted()) else { return Some(ticket) };
+        let job = Box::new(Job { command: command.clone(), ticket });
+        let refused = Refused::read(job, error, self.name.text());
+        refused.and_then(|refused| cluster.redirect(refused)).err().map(|job| job.ticket)
     }
 
-    /// Sends calls again whose script the server did not know, behind the script's text.
-    fn reload(&mut self, again: Vec<Job>) {
-        let mut scripts: Vec<&'static Script> = Vec::new();
-        for job in again.into_iter().rev() {
-            scripts.extend(job.ticket.script);
-            self.backlog.push_front(job);
-        }
+    /// Keeps a command that the server has not done. It goes out again, in front of those that were not
+    /// written yet and behind those that were refused before it, once everything on its way is answered.
+    fn keep(&mut self, command: &Cmd, ticket: Ticket) {
+        let at = self.refused.min(self.backlog.len());
+        self.backlog.insert(at, Job { command: command.clone(), ticket });
+        self.refused = at + 1;
+    }
+
+    /// Sends what was refused again, behind the texts of the scripts that the server did not know.
+    fn resume(&mut self) {
+        let refused = self.backlog.iter().take(std::mem::take(&mut self.refused));
+        let unknown = refused.filter(|job| job.ticket.reloads > 0);
+        let mut scripts: Vec<_> = unknown.filter_map(|job| job.ticket.script).collect();
         scripts.sort_unstable_by_key(|script| script.digest());
         scripts.dedup_by_key(|script| script.digest());
         for script in scripts {
@@ -275,8 +308,15 @@ impl Actor {
         self.timer = None;
         let (now, budget) = (self.clock.now(), self.config.budget);
         let cause = Cause::new(format!("not written within {budget:?}"));
-        while self.backlog.front().is_some_and(|job| job.ticket.deadline <= now) {
+        let late = |job: &Job| job.ticket.deadline <= now;
+        if self.jumbled {
+            let (late, kept): (Vec<_>, Vec<_>) = self.backlog.drain(..).partition(late);
+            self.backlog.extend(kept);
+            late.into_iter().for_each(|job| self.refuse(job, &cause));
+        }
+        while self.backlog.front().is_some_and(late) {
             if let Some(job) = self.backlog.pop_front() {
+                self.refused = self.refused.saturating_sub(1);
                 self.refuse(job, &cause);
             }
         }
@@ -287,13 +327,16 @@ impl Actor {
         if self.timer.is_some() {
             return;
         }
-        let waiting = self.backlog.front().map(|job| job.ticket.deadline);
+        // Where they are jumbled, all of them are looked at, and whoever comes late sets the timer anew.
+        let count = if self.jumbled { usize::MAX } else { 1 };
+        let waiting = self.backlog.iter().take(count).map(|job| job.ticket.deadline).min();
         let flying = link.and_then(|link| {
             let give_up = link.in_flight().front()?.written + self.config.give_up_after;
-            let mut tickets = link.in_flight().iter().flat_map(|batch| &batch.tickets);
-            let first = tickets.find(|ticket| ticket.is_open());
-            Some(first.map_or(give_up, |ticket| ticket.deadline.min(give_up)))
+            let tickets = link.in_flight().iter().flat_map(|batch| &batch.tickets);
+            let open = tickets.filter(|ticket| ticket.is_open()).take(count);
+            Some(open.map(|ticket| ticket.deadline.min(give_up)).min().unwrap_or(give_up))
         });
+        self.jumbled &= waiting.is_some() || flying.is_some();
         let next = waiting.into_iter().chain(flying).min();
         self.timer = next.map(|at| Box::pin(self.clock.sleep_until(at)));
     }
@@ -304,7 +347,13 @@ impl Actor {
 
     fn take(&mut self, job: Option<Job>) {
         match job {
-            Some(job) => self.backlog.push_back(job),
+            Some(job) => {
+                if job.ticket.strayed {
+                    self.jumbled = true;
+                    self.timer = None;
+                }
+                self.backlog.push_back(job);
+            }
             None => self.closed = true,
         }
     }
@@ -328,38 +377,7 @@ impl Actor {
     }
 
     fn tell(&self, to: Answer, answer: Result<Reply, RedisError>) {
-        match to {
-            Answer::Caller(caller) => {
-                // Gone meanwhile: the command is done all the same.
-                let _ = caller.send(answer);
-            }
-            Answer::Handler(handler) => handler(answer),
-            Answer::Parts(parts) => self.tell_parts(parts, answer),
-            Answer::Listeners(channel) => {
-                if let Err(error) = answer {
-                    tracing::warn!(%error, "a subscription was refused");
-                    self.router.may_have_lost(&channel);
-                }
-            }
-            Answer::Nobody => {}
-        }
-    }
-
-    /// Tells each of the calls that were one its part of the answer.
-    fn tell_parts(&self, parts: Vec<Ticket>, answer: Result<Reply, RedisError>) {
-        let answers = answer.and_then(|reply| reply.parts(parts.len()));
-        match answers {
-            Ok((answers, written, primary)) => {
-                for (part, value) in parts.into_iter().zip(answers) {
-                    let answer = match value {
-                        Value::ServerError(error) => Err(self.name.refused(&error)),
-                        value => Ok(Reply::new(value, written, primary.clone())),
-                    };
-                    self.answer(part, answer);
-                }
-            }
-            Err(error) => parts.into_iter().for_each(|part| self.answer(part, Err(error.clone()))),
-        }
+        tell(&self.name, &self.router, to, answer);
     }
 }
 
@@ -372,12 +390,12 @@ impl Ticket {
     }
 }
 
-fn forgot(error: &redis::ServerError) -> bool {
+fn forgot(error: &ServerError) -> bool {
     error.kind() == Some(ServerErrorKind::NoScript)
 }
 
 /// The server takes no writes because it is a replica now.
-fn is_demoted(error: &redis::ServerError) -> bool {
+fn is_demoted(error: &ServerError) -> bool {
     error.kind() == Some(ServerErrorKind::ReadOnly)
 }
 

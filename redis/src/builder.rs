@@ -34,6 +34,7 @@ pub struct RedisBuilder {
 pub(crate) enum Target {
     Single(Address),
     Watched { sentinels: Vec<Address>, primary: Arc<str> },
+    Cluster(Vec<Address>),
 }
 
 impl RedisBuilder {
@@ -122,6 +123,12 @@ impl RedisBuilder {
             Target::Single(address) => {
                 self.ready(std::slice::from_ref(address))?;
                 Place::Fixed(self.server(self.dressed(address.clone()))?)
+            }
+            Target::Cluster(nodes) => {
+                self.ready(nodes)?;
+                let server = |address: &Address| self.server(self.dressed(address.clone()));
+                let seeds = nodes.iter().map(server).collect::<Result<_, _>>()?;
+                return Ok(Redis::to_cluster(seeds, self.clock, Arc::new(self.config)));
             }
             Target::Watched { sentinels, primary } => {
                 self.ready(sentinels)?;

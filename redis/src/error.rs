@@ -116,7 +116,7 @@ impl fmt::Debug for Cause {
 
 /// Refusals that come before a script or command has done anything. Of these, `READONLY` and `OOM` stop a
 /// script at its first write, and only there.
-const OUTRIGHT: [&str; 13] = [
+const OUTRIGHT: [&str; 14] = [
     "NOSCRIPT",
     "NOAUTH",
     "LOADING",
@@ -126,6 +126,7 @@ const OUTRIGHT: [&str; 13] = [
     "NOREPLICAS",
     "MOVED",
     "ASK",
+    "TRYAGAIN",
     "CLUSTERDOWN",
     "CROSSSLOT",
     "READONLY",
@@ -133,7 +134,17 @@ const OUTRIGHT: [&str; 13] = [
 ];
 
 /// Refusals that pass by themselves.
-const PASSING: [&str; 7] =
-    ["LOADING", "BUSY", "MASTERDOWN", "READONLY", "NOREPLICAS", "CLUSTERDOWN", "OOM"];
+const PASSING: [&str; 10] = [
+    "LOADING",
+    "BUSY",
+    "MASTERDOWN",
+    "READONLY",
+    "NOREPLICAS",
+    "MOVED",
+    "ASK",
+    "TRYAGAIN",
+    "CLUSTERDOWN",
+    "OOM",
+];
 
 const RETRY: Duration = Duration::from_millis(100);

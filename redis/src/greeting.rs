@@ -1,11 +1,12 @@
 //! What is said first on a new connection.
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use redis::{Pipeline, Value, aio::MultiplexedConnection};
 
 use crate::{
     error::Cause,
+    place::Place,
     server::{Name, Primary, Server},
 };
 
@@ -20,6 +21,7 @@ enum About {
     Connection,
     Run,
     Role,
+    Epoch,
     Before,
     Channel(Arc<str>),
 }
@@ -39,16 +41,14 @@ pub(crate) struct Told {
 }
 
 impl Greeting {
-    pub(crate) fn new(
-        only_primary: bool,
-        before: Option<&Identity>,
-        channels: Vec<Arc<str>>,
-    ) -> Self {
+    pub(crate) fn new(place: &Place, before: Option<&Identity>, channels: Vec<Arc<str>>) -> Self {
         let mut greeting = Self { pipeline: Pipeline::new(), about: Vec::new() };
         greeting.say(About::Connection, &["CLIENT", "INFO"]);
         greeting.say(About::Run, &["INFO", "server"]);
-        if only_primary {
-            greeting.say(About::Role, &["ROLE"]);
+        match place {
+            Place::Watched(_) => greeting.say(About::Role, &["ROLE"]),
+            Place::Node(_) => greeting.say(About::Epoch, &["CLUSTER", "INFO"]),
+            Place::Fixed(_) | Place::Anywhere(_) => {}
         }
         if let Some(Identity { id, addr, .. }) = before {
             // What that connection still carries must not be done after what this one will carry. Both
@@ -74,7 +74,7 @@ impl Greeting {
         self,
         connection: &mut MultiplexedConnection,
         server: &Server,
-        epoch: Option<u64>,
+        mut epoch: Option<u64>,
     ) -> Result<Told, Cause> {
         let count = self.about.len();
         let answers = connection.send_packed_commands(&self.pipeline, 0, count).await;
@@ -83,10 +83,11 @@ impl Greeting {
             match (about, answer) {
                 (about, Value::ServerError(error)) => warn(server, &about, &error),
                 (About::Connection, info) => identity = Identity::read(server.name(), info),
-                (About::Run, info) => run_id = run_id_in(info),
+                (About::Run, info) => run_id = field::<String>(info, "run_id:").map(Arc::from),
                 (About::Role, role) if !is_primary(&role) => {
                     return Err(Cause::new(format!("{server:?} is a replica, not yet promoted")));
                 }
+                (About::Epoch, info) => epoch = field(info, "cluster_my_epoch:"),
                 _ => {}
             }
         }
@@ -99,6 +100,7 @@ fn warn(server: &Server, about: &About, error: &redis::ServerError) {
     let missing = match about {
         About::Connection | About::Before => "order across connections is not assured",
         About::Run => "restarts of the server are not told apart",
+        About::Epoch => "elections are not told apart",
         About::Role => "a demoted primary is not recognised",
         About::Channel(_) => "pushes are missed",
     };
@@ -120,9 +122,10 @@ impl Identity {
     }
 }
 
-fn run_id_in(info: Value) -> Option<Arc<str>> {
+/// The value of a line of `INFO`.
+fn field<T: FromStr>(info: Value, name: &str) -> Option<T> {
     let info: String = redis::from_redis_value(info).ok()?;
-    info.lines().find_map(|line| line.strip_prefix("run_id:")).map(|id| id.trim().into())
+    info.lines().find_map(|line| line.strip_prefix(name))?.trim().parse().ok()
 }
 
 /// The first word of the answer to `ROLE`.

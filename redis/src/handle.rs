@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 use crate::{
     builder::{RedisBuilder, Target},
     call::Call,
+    cluster::{Cluster, slot_of, slot_of_command},
     config::RedisConfig,
     error::RedisError,
     job::{Answer, Handler, Job},
@@ -16,7 +17,8 @@ use crate::{
     place::Place,
     router::Router,
     script::{Invocation, Script},
-    server::{Address, Name},
+    sentinel::Sentinels,
+    server::{Address, Name, Server},
     subscription::Subscription,
 };
 
@@ -30,10 +32,15 @@ pub struct Redis {
 }
 
 pub(crate) struct Inner {
-    lane: Lane,
+    way: Way,
     pub(crate) clock: Clock,
     pub(crate) config: Arc<RedisConfig>,
     pub(crate) router: Arc<Router>,
+}
+
+enum Way {
+    Lane(Lane),
+    Cluster(Arc<Cluster>),
 }
 
 impl Redis {
@@ -83,6 +90,29 @@ impl Redis {
         Ok(RedisBuilder::new(Target::Watched { sentinels, primary: primary.into() }))
     }
 
+    /// The Cluster that the nodes at `nodes`, a list of URLs, belong to: one connection to each node that
+    /// serves slots. Finish with [`build`](RedisBuilder::build).
+    ///
+    /// One node is enough if it is there; more are tried in turn. User, password and TLS of the first URL
+    /// are those for every node; under TLS the nodes' addresses, as they announce them, must be in their
+    /// certificates.
+    ///
+    /// See [the crate](crate#cluster) for what is promised.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisError::InvalidAddress`].
+    pub fn cluster<U: AsRef<str>>(
+        nodes: impl IntoIterator<Item = U>,
+    ) -> Result<RedisBuilder, RedisError> {
+        let parse = |url: U| Address::parse(url.as_ref());
+        let nodes: Vec<_> = nodes.into_iter().map(parse).collect::<Result<_, _>>()?;
+        if nodes.is_empty() {
+            return Err(RedisError::settings("there is no node; name at least one"));
+        }
+        Ok(RedisBuilder::new(Target::Cluster(nodes)))
+    }
+
     /// Sets clock and patience of a connection with the settings of `client`, whatever its own
     /// protocol and time-outs are. One that does not check certificates is refused by
     /// [`build`](RedisBuilder::build).
@@ -103,28 +133,54 @@ impl Redis {
     /// One connection and one task more.
     #[must_use]
     pub fn dedicated(&self) -> Self {
-        let inner = &self.inner;
-        Self::to(inner.lane.place().clone(), inner.clock.clone(), inner.config.clone())
+        let (clock, config) = (self.clock().clone(), self.inner.config.clone());
+        match &self.inner.way {
+            Way::Lane(lane) => Self::to(lane.place().clone(), clock, config),
+            Way::Cluster(cluster) => Self::to_cluster(cluster.seeds().to_vec(), clock, config),
+        }
     }
 
     pub(crate) fn to(place: Place, clock: Clock, config: Arc<RedisConfig>) -> Self {
         let router = Arc::<Router>::default();
-        let lane = Lane::new(place, clock.clone(), config.clone(), router.clone());
-        Self { inner: Arc::new(Inner { lane, clock, config, router }) }
+        let lane = Lane::new(place, clock.clone(), config.clone(), router.clone(), None);
+        Self { inner: Arc::new(Inner { way: Way::Lane(lane), clock, config, router }) }
+    }
+
+    pub(crate) fn to_cluster(seeds: Vec<Server>, clock: Clock, config: Arc<RedisConfig>) -> Self {
+        let router = Arc::<Router>::default();
+        let cluster = Cluster::new(seeds, clock.clone(), config.clone(), router.clone());
+        let way = Way::Cluster(Arc::new(cluster));
+        Self { inner: Arc::new(Inner { way, clock, config, router }) }
     }
 
     /// What messages call it.
     pub(crate) fn name(&self) -> &Name {
-        self.inner.lane.place().name()
+        match &self.inner.way {
+            Way::Lane(lane) => lane.place().name(),
+            Way::Cluster(cluster) => cluster.name(),
+        }
+    }
+
+    /// Whether it is a Cluster, where the keys of one call must share a slot and the number that `PUBLISH`
+    /// answers means little.
+    pub fn is_cluster(&self) -> bool {
+        matches!(self.inner.way, Way::Cluster(_))
+    }
+
+    fn sentinels(&self) -> Option<&Arc<Sentinels>> {
+        match &self.inner.way {
+            Way::Lane(lane) => match lane.place() {
+                Place::Watched(sentinels) => Some(sentinels),
+                Place::Fixed(_) | Place::Node(_) | Place::Anywhere(_) => None,
+            },
+            Way::Cluster(_) => None,
+        }
     }
 
     /// The highest epoch of a primary that is known, from the Sentinels or [`saw_epoch`](Self::saw_epoch).
     /// `None` without Sentinels, and before one has answered.
     pub fn epoch(&self) -> Option<u64> {
-        match self.inner.lane.place() {
-            Place::Watched(sentinels) => Some(sentinels.epoch()).filter(|epoch| *epoch > 0),
-            Place::Fixed(_) => None,
-        }
+        self.sentinels().map(|sentinels| sentinels.epoch()).filter(|epoch| *epoch > 0)
     }
 
     /// Notes an epoch that somebody else saw, another process for example. If it is higher than all before,
@@ -132,7 +188,7 @@ impl Redis {
     ///
     /// Without Sentinels it does nothing.
     pub fn saw_epoch(&self, epoch: u64) {
-        if let Place::Watched(sentinels) = self.inner.lane.place() {
+        if let Some(sentinels) = self.sentinels() {
             sentinels.saw(epoch);
         }
     }
@@ -143,6 +199,12 @@ impl Redis {
     /// share this one. Commands that change the connection (`MULTI`, `SELECT`) have no place at all.
     pub fn call(&self, command: Cmd) -> Call {
         self.send(command, None)
+    }
+
+    /// As [`call`](Self::call), for a command that names no key itself but belongs where `key` is, such as a
+    /// `WAIT` behind a script. Without a Cluster they are the same.
+    pub fn call_near(&self, key: impl AsRef<[u8]>, command: Cmd) -> Call {
+        self.send_to(command, None, Some(slot_of(key.as_ref())))
     }
 
     /// Starts a call of a script. Whatever it touches is named by `keys`.
@@ -173,9 +235,14 @@ impl Redis {
     }
 
     pub(crate) fn send(&self, command: Cmd, script: Option<&'static Script>) -> Call {
+        let slot = self.inner.slot(&command);
+        self.send_to(command, script, slot)
+    }
+
+    fn send_to(&self, command: Cmd, script: Option<&'static Script>, slot: Option<u16>) -> Call {
         let (answer, answered) = oneshot::channel();
         let name = self.name().clone();
-        match self.inner.enqueue(command, script, Answer::Caller(answer)) {
+        match self.inner.enqueue_to(command, script, Answer::Caller(answer), slot) {
             Ok(()) => Call::waiting(name, answered),
             Err(refused) => Call::refused(name, refused.0),
         }
@@ -203,8 +270,34 @@ impl Inner {
         script: Option<&'static Script>,
         answer: Answer,
     ) -> Result<(), Rejected> {
+        let slot = self.slot(&command);
+        self.enqueue_to(command, script, answer, slot)
+    }
+
+    fn enqueue_to(
+        &self,
+        command: Cmd,
+        script: Option<&'static Script>,
+        answer: Answer,
+        slot: Option<u16>,
+    ) -> Result<(), Rejected> {
         let deadline = self.clock.now() + self.config.budget;
-        self.lane.enqueue(Job::new(command, script, answer, deadline))
+        let mut job = Job::new(command, script, answer, deadline);
+        match &self.way {
+            Way::Lane(lane) => lane.enqueue(job),
+            Way::Cluster(cluster) => {
+                job.ticket.slot = slot;
+                cluster.enqueue(job)
+            }
+        }
+    }
+
+    /// The slot of a command, where that matters.
+    fn slot(&self, command: &Cmd) -> Option<u16> {
+        match self.way {
+            Way::Lane(_) => None,
+            Way::Cluster(_) => slot_of_command(command),
+        }
     }
 }
 

@@ -21,6 +21,12 @@ pub(crate) struct Ticket {
     pub(crate) deadline: Moment,
     /// How often the server forgot the script.
     pub(crate) reloads: u8,
+    /// The slot of its keys, in a Cluster.
+    pub(crate) slot: Option<u16>,
+    /// Whether to go in front of a slot that is on its way to the node.
+    pub(crate) asking: bool,
+    /// Whether others with a later deadline may be in front of it.
+    pub(crate) strayed: bool,
 }
 
 /// What is done with an answer.
@@ -32,8 +38,11 @@ pub(crate) enum Answer {
     Handler(Handler),
     /// The calls that were joined to this one, each with a part of the answer.
     Parts(Vec<Ticket>),
-    /// Those who listen to a channel.
-    Listeners(Arc<str>),
+    /// Those who listen to a channel; `afar` if others may publish before they are known to listen.
+    Listeners {
+        channel: Arc<str>,
+        afar: bool,
+    },
     Nobody,
 }
 
@@ -44,18 +53,28 @@ impl Job {
         answer: Answer,
         deadline: Moment,
     ) -> Self {
-        Self { command, ticket: Ticket { script, answer, deadline, reloads: 0 } }
+        Self { command, ticket: Ticket::new(script, answer, deadline) }
     }
 }
 
 impl Ticket {
+    pub(crate) fn new(script: Option<&'static Script>, answer: Answer, deadline: Moment) -> Self {
+        let (reloads, slot, asking, strayed) = (0, None, false, false);
+        Self { script, answer, deadline, reloads, slot, asking, strayed }
+    }
+
     /// Whether the caller went away or was told already.
     pub(crate) fn is_moot(&self) -> bool {
         match &self.answer {
             Answer::Caller(caller) => caller.is_closed(),
             Answer::Parts(parts) => parts.iter().all(Self::is_moot),
-            Answer::Handler(_) | Answer::Listeners(_) | Answer::Nobody => false,
+            Answer::Handler(_) | Answer::Listeners { .. } | Answer::Nobody => false,
         }
+    }
+
+    /// Whether a command that was not done is worth sending again.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_open() && !self.is_moot()
     }
 
     /// Whether somebody is still to be told.
@@ -63,7 +82,7 @@ impl Ticket {
         match &self.answer {
             Answer::Nobody => false,
             Answer::Parts(parts) => parts.iter().any(Self::is_open),
-            Answer::Caller(_) | Answer::Handler(_) | Answer::Listeners(_) => true,
+            Answer::Caller(_) | Answer::Handler(_) | Answer::Listeners { .. } => true,
         }
     }
 

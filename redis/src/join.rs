@@ -25,12 +25,14 @@ pub(crate) fn join(jobs: impl Iterator<Item = Job>) -> Vec<Job> {
 /// Joined already, it goes out as it is.
 fn joins(job: &Job) -> bool {
     let script = job.ticket.script;
-    script.is_some_and(|script| script.joins()) && !matches!(job.ticket.answer, Answer::Parts(_))
+    let whole = job.ticket.asking || matches!(job.ticket.answer, Answer::Parts(_));
+    script.is_some_and(|script| script.joins()) && !whole
 }
 
 fn are_alike(one: &Job, other: &Job) -> bool {
     let same = one.ticket.script.zip(other.ticket.script);
-    joins(other) && same.is_some_and(|(one, other)| std::ptr::eq(one, other))
+    let near = one.ticket.slot == other.ticket.slot;
+    joins(other) && near && same.is_some_and(|(one, other)| std::ptr::eq(one, other))
 }
 
 fn flush(run: &mut Vec<Job>, joined: &mut Vec<Job>) {
@@ -43,11 +45,13 @@ fn flush(run: &mut Vec<Job>, joined: &mut Vec<Job>) {
     for job in &*run {
         copy(&mut command, job.command.args_iter().skip(HEAD + 1));
     }
+    let slot = run.first().and_then(|first| first.ticket.slot);
     let parts: Vec<_> = run.drain(..).map(|job| job.ticket).collect();
     let deadline = parts.iter().map(|part| part.deadline).min();
-    let (answer, reloads) = (Answer::Parts(parts), 0);
+    let strayed = parts.iter().any(|part| part.strayed);
+    let answer = Answer::Parts(parts);
     let deadline = deadline.unwrap_or(mainstay_core::Moment::NEVER);
-    let ticket = Ticket { script: Some(script), answer, deadline, reloads };
+    let ticket = Ticket { slot, strayed, ..Ticket::new(Some(script), answer, deadline) };
     joined.push(Job { command, ticket });
 }
 

@@ -1,12 +1,13 @@
 //! A queue of commands, and the task that works it off.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use mainstay_core::Clock;
 use tokio::sync::mpsc;
 
 use crate::{
     actor::Actor,
+    cluster::Cluster,
     config::RedisConfig,
     error::{Cause, RedisError},
     job::Job,
@@ -17,10 +18,12 @@ use crate::{
 
 /// A queue of commands, and the task that works it off over one connection.
 pub(crate) struct Lane {
-    place: Place,
-    clock: Clock,
-    config: Arc<RedisConfig>,
-    router: Arc<Router>,
+    pub(crate) place: Place,
+    pub(crate) clock: Clock,
+    pub(crate) config: Arc<RedisConfig>,
+    pub(crate) router: Arc<Router>,
+    /// Who is told of commands that belong to another node.
+    pub(crate) cluster: Option<Weak<Cluster>>,
     // The actor ends with its runtime; the next command starts another on the caller's.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
 }
@@ -34,8 +37,9 @@ impl Lane {
         clock: Clock,
         config: Arc<RedisConfig>,
         router: Arc<Router>,
+        cluster: Option<Weak<Cluster>>,
     ) -> Self {
-        Self { place, clock, config, router, queue: Mutex::default() }
+        Self { place, clock, config, router, cluster, queue: Mutex::default() }
     }
 
     pub(crate) fn place(&self) -> &Place {
@@ -57,8 +61,7 @@ impl Lane {
     /// Starts the task that owns the connection.
     fn start(&self) -> Result<mpsc::Sender<Job>, RedisError> {
         let (queue, jobs) = mpsc::channel(self.config.queue.max(1));
-        let (place, router) = (self.place.clone(), self.router.clone());
-        let actor = Actor::new(place, self.clock.clone(), self.config.clone(), router, jobs);
+        let actor = Actor::new(self, jobs);
         if spawn::detach(actor.run()) {
             return Ok(queue);
         }

@@ -1,7 +1,8 @@
-//! The Redis plumbing of the mainstay crates: one pipelined connection that says what is unknown.
+//! The Redis plumbing of the mainstay crates: pipelined connections that say what is unknown.
 //!
-//! [`Redis`] is a handle on one connection to one server. A task owns the connection: it writes whatever
-//! is queued in one go, hands out the answers, and connects again after a loss. Callers see futures.
+//! [`Redis`] is a handle on one connection to one server, to the primary that Sentinels name, or on one to each
+//! node of a Cluster. A task owns each connection: it writes whatever is queued in one go, hands out the
+//! answers, and connects again after a loss. Callers see futures.
 //!
 //! ```no_run
 //! use mainstay_redis::{Redis, Script, redis::cmd};
@@ -57,6 +58,27 @@
 //! - A client that can reach an old primary only, and no Sentinel that knows better, does not notice, unless it
 //!   [requires a majority](RedisBuilder::require_majority). What it writes is lost when the partition heals.
 //!
+//! # Cluster
+//!
+//! [`Redis::cluster`] keeps one connection to each node that serves slots, made when first used, and one to any
+//! node, for channels, for commands without keys, and for looking every second who serves what. A command goes
+//! to the node of its first key. What is promised above holds for each slot, and besides:
+//!
+//! - What a node refuses because of where slots are (`MOVED`, `ASK`, `TRYAGAIN`, `CLUSTERDOWN`) was not done,
+//!   and goes out again, there or elsewhere, within its budget. If it is spent the refusal is the answer.
+//! - The order of calls of one slot holds across `MOVED`: nothing goes to the new node before the old one has
+//!   answered everything. Two exceptions beside the one for scripts: a call that got `TRYAGAIN` or
+//!   `CLUSTERDOWN` may be overtaken by others that were on their way, and what a dead node had not answered is
+//!   [`RedisError::Unknown`], however its replica goes on.
+//! - A node that hangs or is gone holds up its own slots only. They are back when the Cluster has elected a
+//!   replica and the next look shows it, or some command runs into it.
+//! - Channels are classic ones: nodes tell each other of what is published. A listener hears
+//!   [`Push::MayHaveLost`] once its channel is listened to, since others may publish elsewhere before, and
+//!   again when another node takes over.
+//! - A replica that takes over may lack what its primary had acknowledged, and a primary that is cut off goes on
+//!   for the Cluster's node timeout. That is Redis' own limit; a Cluster is no more durable than that.
+//! - While a slot migrates, calls with several keys of it are refused unless all of them exist.
+//!
 //! # When the server is down
 //!
 //! The first attempt to connect again is made at once, and commands wait for it within their budget. Once
@@ -68,18 +90,22 @@
 //!
 //! # Cost
 //!
-//! One connection and one task per [`Redis`], shared by its clones and by all channels. One allocation and
+//! One connection and one task per [`Redis`], shared by its clones and by all channels; with Sentinels one more
+//! for each of them; in a Cluster one for each node and two besides, and 256 KiB for the way of each slot. One allocation and
 //! one wake-up per command beside the driver's; commands queued at the same time share one write and one
 //! read, 128 at most. No timer per command.
 //!
 //! # Permissions
 //!
 //! `HELLO`, `CLIENT INFO`, `CLIENT KILL`, `INFO`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, and what
-//! the scripts call; with Sentinels also `ROLE`, and at them `SENTINEL MASTER`. Redis 6.2 or later.
+//! the scripts call; in a Cluster also `CLUSTER INFO`, `CLUSTER SLOTS`
+//! and `PING`; with Sentinels also `ROLE`, and at them `SENTINEL MASTER` and
+//! `SENTINEL GET-MASTER-ADDR-BY-NAME`. Redis 6.2 or later.
 
 mod actor;
 mod builder;
 mod call;
+mod cluster;
 mod config;
 mod error;
 mod greeting;
@@ -95,6 +121,7 @@ mod sentinel;
 mod server;
 mod spawn;
 mod subscription;
+mod tell;
 #[cfg(feature = "tls")]
 mod tls;
 

@@ -16,7 +16,7 @@ pub(crate) use crate::greeting::Identity;
 use crate::{
     error::Cause,
     greeting::{Greeting, Told},
-    job::{Job, Ticket},
+    job::{Answer, Job, Ticket},
     place::{Found, Place},
     router::Router,
     server::{Name, Primary},
@@ -66,7 +66,7 @@ impl Link {
             })
             .await?;
         let before = before.filter(|before| before.server == *server.name());
-        let greeting = Greeting::new(place.is_watched(), before.as_ref(), router.channels());
+        let greeting = Greeting::new(place, before.as_ref(), router.channels());
         let told = greeting.exchange(&mut connection, &server, epoch).await?;
         let name = server.name().clone();
         let Told { identity, primary } = told;
@@ -103,6 +103,10 @@ impl Link {
     pub(crate) async fn write(&mut self, jobs: Vec<Job>, clock: &Clock) {
         let (mut pipeline, mut tickets) = (Pipeline::new(), Vec::new());
         for job in jobs {
+            if job.ticket.asking {
+                pipeline.cmd("ASKING");
+                tickets.push(Ticket::new(None, Answer::Nobody, Moment::NEVER));
+            }
             pipeline.add_command(job.command);
             tickets.push(job.ticket);
         }

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
+    cluster::Anywhere,
     error::Cause,
     sentinel::Sentinels,
     server::{Name, Primary, Server},
@@ -15,6 +16,10 @@ pub(crate) enum Place {
     Fixed(Server),
     /// To whom the Sentinels name.
     Watched(Arc<Sentinels>),
+    /// To this node of a Cluster.
+    Node(Server),
+    /// To some node of a Cluster.
+    Anywhere(Arc<Anywhere>),
 }
 
 /// A server to connect to.
@@ -28,7 +33,8 @@ impl Place {
     /// What messages call it.
     pub(crate) fn name(&self) -> &Name {
         match self {
-            Self::Fixed(server) => server.name(),
+            Self::Fixed(server) | Self::Node(server) => server.name(),
+            Self::Anywhere(anywhere) => anywhere.name(),
             Self::Watched(sentinels) => sentinels.name(),
         }
     }
@@ -36,7 +42,10 @@ impl Place {
     /// Finds the server to connect to now.
     pub(crate) async fn find(&self) -> Result<Found, Cause> {
         match self {
-            Self::Fixed(server) => Ok(Found { server: server.clone(), epoch: None }),
+            Self::Anywhere(anywhere) => anywhere.find(),
+            Self::Fixed(server) | Self::Node(server) => {
+                Ok(Found { server: server.clone(), epoch: None })
+            }
             Self::Watched(sentinels) => sentinels.find().await,
         }
     }
@@ -44,7 +53,8 @@ impl Place {
     /// Resolves when `primary` is not the one to be connected to any more.
     pub(crate) async fn overtaken(self, primary: Arc<Primary>) -> Cause {
         match self {
-            Self::Fixed(_) => std::future::pending().await,
+            Self::Anywhere(anywhere) => anywhere.overtaken().await,
+            Self::Fixed(_) | Self::Node(_) => std::future::pending().await,
             Self::Watched(sentinels) => sentinels.overtaken(&primary).await,
         }
     }

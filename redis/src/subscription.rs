@@ -51,7 +51,8 @@ impl Subscription {
         inner.router.add(channel.clone(), sender, missed.clone());
         let command = redis::cmd("SUBSCRIBE").arg(&*channel).take();
         // Not sent is not lost: whoever connects next subscribes to all channels there are.
-        let sent = inner.enqueue(command, None, Answer::Listeners(channel.clone()));
+        let listeners = Answer::Listeners { channel: channel.clone(), afar: redis.is_cluster() };
+        let sent = inner.enqueue(command, None, listeners);
         if sent.is_err() {
             inner.router.may_have_lost(&channel);
         }

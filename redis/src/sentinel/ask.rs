@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use redis::cmd;
@@ -30,38 +30,60 @@ pub(super) struct Answers {
     pub(super) trouble: Option<Cause>,
 }
 
+/// What is asked of one Sentinel.
+///
+/// In this order: while an election is carried out its leader knows the new epoch already, and in the
+/// answer to `MASTER` still the old address. That must never be taken for a primary of the new epoch.
+struct Question {
+    epoch: Option<Call>,
+    address: Call,
+    as_of: u64,
+}
+
 /// Asks all of them at once, and waits for the answers of most, or for what there is.
 pub(super) async fn ask(sentinels: &[Redis], primary: &str) -> Answers {
-    let ask = |redis: &Redis| Some(redis.call(cmd("SENTINEL").arg("MASTER").arg(primary).take()));
-    let mut calls: Vec<_> = sentinels.iter().map(ask).collect();
+    let ask = |redis: &Redis| {
+        let about = |word| redis.call(cmd("SENTINEL").arg(word).arg(primary).take());
+        let epoch = Some(about("MASTER"));
+        Some(Question { epoch, address: about("GET-MASTER-ADDR-BY-NAME"), as_of: 0 })
+    };
+    let mut questions: Vec<_> = sentinels.iter().map(ask).collect();
     let mut answers = Answers::default();
     poll_fn(|cx| {
-        calls.iter_mut().for_each(|call| answers.hear(call, cx));
+        questions.iter_mut().for_each(|question| answers.hear(question, cx));
         let most = answers.named.len() * 2 > sentinels.len();
-        if most || calls.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
+        if most || questions.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
     answers
 }
 
 impl Answers {
-    fn hear(&mut self, waiting: &mut Option<Call>, cx: &mut Context<'_>) {
-        let Some(call) = waiting else { return };
-        let Poll::Ready(answer) = Pin::new(call).poll(cx) else { return };
+    fn hear(&mut self, waiting: &mut Option<Question>, cx: &mut Context<'_>) {
+        let Some(question) = waiting else { return };
+        let Poll::Ready(answer) = question.poll(cx) else { return };
         *waiting = None;
-        match answer.and_then(read) {
+        match answer {
             Ok(named) => self.named.push(named),
             Err(error) => self.trouble = Some(Cause::new(error)),
         }
     }
 }
 
-fn read(reply: Reply) -> Result<Named, RedisError> {
+impl Question {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Named, RedisError>> {
+        if let Some(epoch) = &mut self.epoch {
+            self.as_of = ready!(Pin::new(epoch).poll(cx)).and_then(epoch_in)?;
+            self.epoch = None;
+        }
+        let address = ready!(Pin::new(&mut self.address).poll(cx))?;
+        let (host, port) = address.read()?;
+        Poll::Ready(Ok(Named { host, port, epoch: self.as_of }))
+    }
+}
+
+fn epoch_in(reply: Reply) -> Result<u64, RedisError> {
     let fields: HashMap<String, String> = reply.read()?;
-    let number = |name: &str| fields.get(name).and_then(|number| number.parse::<u64>().ok());
-    let named = || {
-        let port = u16::try_from(number("port")?).ok()?;
-        Some(Named { host: fields.get("ip")?.clone(), port, epoch: number("config-epoch")? })
-    };
-    named().ok_or_else(|| RedisError::unreadable("a Sentinel names no address and epoch".into()))
+    let epoch = fields.get("config-epoch").and_then(|epoch| epoch.parse().ok());
+    epoch.ok_or_else(|| RedisError::unreadable("a Sentinel names no epoch".into()))
 }
