@@ -29,7 +29,8 @@
 //!
 //! Everything that needs no server is on by default. To pay for one part only, depend on its crate, or turn the
 //! default features off and name the parts: `lock`, `limiter`, `breaker`, `outbox`; `macros` and `tower` for the
-//! other two faces; `sqlite` for the outbox's embedded engine. Off by default: `redis`, for locks that processes share.
+//! other two faces; `sqlite` for the outbox's embedded engine. Off by default: `redis`, for locks that processes share;
+//! `fence-sqlite`, `fence-postgres` and `fence-mysql`, for fences checked in the transaction that they protect.
 
 /// Everything of `mainstay-lock`.
 #[cfg(feature = "lock")]

@@ -172,7 +172,7 @@ impl LockGuard {
         &self.hold
     }
 
-    fn why_lost(&self) -> LostReason {
+    pub(crate) fn why_lost(&self) -> LostReason {
         match self.hold.end() {
             Some(End::Lost(reason)) => reason,
             Some(_) => LostReason::Released,

@@ -59,6 +59,12 @@ impl Watch {
         Self { scope: Scope::with(hold.clone()), hold, lost }
     }
 
+    /// Makes the work inside the lock's scope.
+    #[cfg(feature = "fence-sqlx")]
+    pub(crate) fn start<R>(&self, make: impl FnOnce() -> R) -> R {
+        self.scope.enter(make)
+    }
+
     /// Drops the work where it stands if the lock is gone.
     pub(crate) fn poll_work<F: Future>(
         &mut self,

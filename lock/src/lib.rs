@@ -49,6 +49,18 @@
 //! What no lock can promise is that a holder is not paused between a check and a write. For what must not
 //! happen twice, check the fence in the store, in the same transaction as the write.
 //!
+//! # Fences checked in the store
+//!
+//! | where | with | what holds |
+//! |---|---|---|
+//! | SQLite, PostgreSQL, MySQL and MariaDB | `LockGuard::transaction` | begin, fence, body, a look at the lease, commit, release, in this order and whatever is dropped: no holder commits after a later one has written |
+//! | the same, in a transaction of yours | `fence_guard` | the same, if it comes first in the transaction and every writer calls it |
+//! | a Redis | `FencedStore` | a write under a lower fence is refused, while the server keeps its data |
+//! | a service behind HTTP | [`Fence::HEADER`] | what that service does with it |
+//!
+//! The first two need the feature `fence-sqlite`, `fence-postgres` or `fence-mysql` (and Rust 1.94), the third `redis`.
+//! PostgreSQL, MariaDB and SQLite are proven by tests; MySQL's own server was not to be had and is unproven.
+//!
 //! # Beside locks
 //!
 //! [`token`] has tokens that can be used once, for a form that is submitted twice; [`local`] has a mutex for each key,
@@ -76,6 +88,8 @@ pub mod conformance;
 mod engine;
 mod error;
 mod fence;
+#[cfg(any(feature = "redis", feature = "fence-sqlx"))]
+mod fenced;
 mod guard;
 mod handle;
 mod held;
@@ -113,7 +127,7 @@ pub use acquire::{Acquire, TryAcquire};
 pub use all::{AcquireAll, LockAll, LockSet};
 pub use builder::LocksBuilder;
 pub use error::{Failure, LockError};
-pub use fence::Fence;
+pub use fence::{Fence, ParseFenceError};
 pub use guard::LockGuard;
 pub use handle::LockHandle;
 pub use held::WhileHeld;
@@ -131,6 +145,9 @@ pub use run::Run;
 pub use scope::{InScope, LockExt};
 pub use terms::{LocksConfig, Reentrancy};
 pub use watch::LostSignal;
+
+#[cfg(any(feature = "redis", feature = "fence-sqlx"))]
+pub use fenced::*;
 
 #[cfg(feature = "redis-tls")]
 pub use redis::Tls;

@@ -68,7 +68,9 @@ impl MariaDb {
         let mut install = Command::new(find(INSTALL_DB)?);
         install.args(["--no-defaults", "--skip-test-db", &data]);
         install.arg("--auth-root-authentication-method=normal").args(user);
-        let launch = Launch::new("mariadb", find(SERVER)?, workspace.path());
+        // A server that starts removes the temporary tables of whoever shares its temporary folder.
+        let launch =
+            Launch::new("mariadb", find(SERVER)?, workspace.path()).env("TMPDIR", workspace.path());
         launch.prepare(install.as_std_mut());
         run(install).await?;
 

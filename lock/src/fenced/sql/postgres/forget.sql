@@ -1,0 +1,2 @@
+-- Forgets a fence unless it was written meanwhile. By primary key.
+DELETE FROM mainstay_fence WHERE resource = $1 AND updated_at < now() - make_interval(secs => $2)
