@@ -63,7 +63,7 @@
 //!
 //! # Beside locks
 //!
-//! [`token`] has tokens that can be used once, for a form that is submitted twice; [`local`] has a mutex for each key,
+//! [`election`] elects a leader among candidates; [`token`] has tokens that can be used once, for a form that is submitted twice; [`local`] has a mutex for each key,
 //! shared calls and work in order, for one process and without leases.
 //!
 //! # Backends
@@ -85,6 +85,7 @@ mod builder;
 mod cancellation;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod election;
 mod engine;
 mod error;
 mod fence;

@@ -190,6 +190,12 @@ impl<T: HasLocks + ?Sized> HasLocks for &T {
     }
 }
 
+impl<T: HasLocks + ?Sized> HasLocks for Box<T> {
+    fn locks(&self) -> &Locks {
+        (**self).locks()
+    }
+}
+
 impl<T: HasLocks + ?Sized> HasLocks for Arc<T> {
     fn locks(&self) -> &Locks {
         (**self).locks()

@@ -6,6 +6,7 @@ mod cancel;
 #[cfg(feature = "cancellation")]
 mod cancellation;
 mod conformance;
+mod election;
 mod faulty;
 mod held;
 mod incidents;

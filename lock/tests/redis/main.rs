@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod conformance;
+mod election;
 mod fences;
+mod incidents;
 mod plain;
 mod quorum;
 mod tokens;
