@@ -74,10 +74,10 @@ impl Acquire {
                 Stage::Wait(wait) => match wait.hold.poll_claim(cx) {
                     Poll::Ready(Ok(())) => {
                         let guard = LockGuard::new(wait.hold.clone());
-                        if guard.is_held() {
+                        if guard.hold().is_worth_having() {
                             return Poll::Ready(self.claimed(guard));
                         }
-                        // The answer took longer than the lease: never handed out.
+                        // The answer took nearly as long as the lease, or longer: never handed out.
                         drop(guard);
                         self.stage = Stage::Wait(self.ask_anew()?);
                     }

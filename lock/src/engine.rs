@@ -1,17 +1,16 @@
-//! Calls to the backend: in process at once, elsewhere on a task that nobody can drop.
+//! Calls to the backend: in process done at once, elsewhere by [`remote`].
 
 use std::{sync::Arc, time::Duration};
 
-use mainstay_core::{Backoff, Jitter, Key, Moment};
+use mainstay_core::{Key, Moment};
 
 use crate::{
-    backend::{Answer, Backend, BackendError, GivenBack, MAX_BATCH, Renewal, Renewed},
-    error::LockError,
-    hold::{End, Hold},
+    backend::{Backend, BackendError, MAX_BATCH, Renewal, Renewed},
+    hold::Hold,
     in_process::InProcess,
     inspect::LockInfo,
     lost::LostReason,
-    manager::Manager,
+    remote,
     spawn::Spawner,
 };
 
@@ -50,10 +49,14 @@ impl Engine {
                 hold.end_call();
                 hold.answered(answer);
             }
-            Self::Remote(backend) => {
-                let call = ask_remote(backend.clone(), hold.clone(), ask);
-                detach(hold.manager(), call);
-            }
+            Self::Remote(backend) => remote::ask(backend, hold, ask),
+        }
+    }
+
+    /// Asks within a call that has begun.
+    pub(crate) fn ask_on(&self, hold: &Arc<Hold>, ask: Ask) {
+        if let Self::Remote(backend) = self {
+            remote::ask(backend, hold, ask);
         }
     }
 
@@ -62,11 +65,21 @@ impl Engine {
         match self {
             Self::InProcess(store) => {
                 let released = store.release(&hold.claim());
-                hold.given_back(released_or_lost(released));
+                hold.given_back(remote::released_or_lost(released));
             }
-            Self::Remote(backend) => {
-                detach(hold.manager(), give_back_remote(backend.clone(), hold.clone()));
-            }
+            Self::Remote(backend) => remote::give_back(backend, hold),
+        }
+    }
+
+    /// Gives back once more what may not have been.
+    pub(crate) fn give_back_later(&self, hold: &Arc<Hold>) {
+        if let Self::Remote(backend) = self {
+            let retries = remote::give_back_in_the_end(backend.clone(), hold.clone());
+            let on_the_wire = hold.manager().agenda().call();
+            hold.manager().spawner().detach(async move {
+                retries.await;
+                drop(on_the_wire);
+            });
         }
     }
 
@@ -82,7 +95,7 @@ impl Engine {
                 for chunk in batch.chunks(MAX_BATCH) {
                     let chunk = chunk.to_vec();
                     let spawner = chunk.first().map(|hold| hold.manager().clone());
-                    let call = renew_remote(backend.clone(), chunk);
+                    let call = remote::renew(backend.clone(), chunk);
                     spawner.and_then(|manager| manager.spawner().detach(call));
                 }
             }
@@ -101,7 +114,7 @@ impl Engine {
                 let (sent, backend) = (hold.clock().now(), backend.clone());
                 let batch = [Renewal::new(hold.claim(), lease)];
                 let call = async move { backend.renew(&batch).await };
-                let renewed = drive(hold.manager().spawner(), call).await?;
+                let renewed = remote::drive(hold.manager().spawner(), call).await?;
                 let held = renewed.first() == Some(&Renewed::Renewed);
                 Ok(held && hold.renewed(sent, lease))
             }
@@ -118,7 +131,8 @@ impl Engine {
             Self::InProcess(store) => Ok(store.force_release(key, reason)),
             Self::Remote(backend) => {
                 let (backend, key) = (backend.clone(), key.clone());
-                drive(spawner, async move { backend.force_release(&key, reason).await }).await
+                remote::drive(spawner, async move { backend.force_release(&key, reason).await })
+                    .await
             }
         }
     }
@@ -132,7 +146,7 @@ impl Engine {
             Self::InProcess(store) => Ok(store.inspect(key)),
             Self::Remote(backend) => {
                 let (backend, key) = (backend.clone(), key.clone());
-                drive(spawner, async move { backend.inspect(&key).await }).await
+                remote::drive(spawner, async move { backend.inspect(&key).await }).await
             }
         }
     }
@@ -146,13 +160,21 @@ impl Engine {
         }
     }
 
-    /// When a waiter asks again unless a push comes first.
-    pub(crate) fn ask_again_at(&self, now: Moment, holder_until: Option<Moment>) -> Moment {
-        let patience = now + POLL_EVERY;
+    /// When a waiter whose grant would last `lease` asks again unless a push comes first.
+    pub(crate) fn ask_again_at(
+        &self,
+        now: Moment,
+        holder_until: Option<Moment>,
+        lease: Duration,
+    ) -> Moment {
         match self {
             // Nothing is lost on the way: only the end of the lease is worth a look.
-            Self::InProcess(_) => holder_until.unwrap_or(patience),
-            Self::Remote(_) => holder_until.map_or(patience, |until| patience.min(until + GRACE)),
+            Self::InProcess(_) => holder_until.unwrap_or(now + POLL_EVERY),
+            Self::Remote(_) => {
+                // If the news of its grant are lost, it is to know before that is over.
+                let patience = now + POLL_EVERY.min(lease / 2);
+                holder_until.map_or(patience, |until| patience.min(until + GRACE))
+            }
         }
     }
 
@@ -169,26 +191,6 @@ impl Engine {
     }
 }
 
-/// Makes a call that nobody waits for but a shutdown.
-fn detach(manager: &Manager, call: impl Future<Output = ()> + Send + 'static) {
-    let on_the_wire = manager.agenda().call();
-    manager.spawner().detach(async move {
-        call.await;
-        drop(on_the_wire);
-    });
-}
-
-/// Waits for a call that goes on if nobody waits for it any more.
-async fn drive<T: Send + 'static>(
-    spawner: &Spawner,
-    call: impl Future<Output = Result<T, BackendError>> + Send + 'static,
-) -> Result<T, BackendError> {
-    match spawner.detach(call) {
-        Some(task) => task.await.unwrap_or_else(|error| Err(BackendError::unknown(error))),
-        None => Err(BackendError::failed("there is no tokio runtime to make the call on")),
-    }
-}
-
 fn renew_in_process(store: &InProcess, hold: &Arc<Hold>, lease: Duration) -> bool {
     let sent = hold.clock().now();
     if store.renew(&hold.claim(), lease) {
@@ -196,91 +198,6 @@ fn renew_in_process(store: &InProcess, hold: &Arc<Hold>, lease: Duration) -> boo
     }
     hold.lose(&LostReason::Expired);
     false
-}
-
-fn released_or_lost(given_back: GivenBack) -> End {
-    match given_back {
-        GivenBack::Released => End::Released,
-        GivenBack::NotHeld => End::Lost(LostReason::TakenOver),
-    }
-}
-
-async fn ask_remote(backend: Arc<dyn Backend>, hold: Arc<Hold>, ask: Ask) {
-    let claim = hold.claim();
-    let mut answer = match ask {
-        Ask::Acquire { queue } => backend.acquire(&claim, queue).await,
-        Ask::Poll => backend.poll(&claim).await,
-    };
-    let mut acquired = ask != Ask::Poll;
-    if matches!(answer, Ok(Answer::Gone)) && hold.is_waiting() {
-        // The backend forgot the queue: stand in line again. One that was granted meanwhile must not: if it
-        // was lost again, it would be taken anew and its guard would not notice that others were in between.
-        answer = backend.acquire(&claim, true).await;
-        acquired = true;
-    }
-    if !hold.end_call() {
-        hold.manager().engine().give_back(&hold);
-        return;
-    }
-    match answer {
-        Ok(answer) => {
-            hold.answered(answer);
-        }
-        // A poll changes nothing: ask again later.
-        Err(_) if !acquired => hold.unanswered(),
-        Err(BackendError::Failed(failure)) => {
-            hold.refuse(LockError::Backend { key: hold.key().clone(), failure });
-        }
-        Err(BackendError::Unknown(failure)) => {
-            if hold.refuse(LockError::Unknown { key: hold.key().clone(), failure }) {
-                hold.manager().engine().give_back(&hold);
-            }
-        }
-    }
-    hold.nudge();
-}
-
-/// Tries until an answer came, or the lease has ended the hold for us.
-async fn give_back_remote(backend: Arc<dyn Backend>, hold: Arc<Hold>) {
-    let clock = hold.clock().clone();
-    let give_up = clock.now() + hold.lease() * 2;
-    let pause = Backoff::exponential(FIRST_RETRY, LAST_RETRY).jitter(Jitter::Equal);
-    let mut last = Duration::ZERO;
-    for attempt in 1.. {
-        match backend.release(&hold.claim()).await {
-            Ok(given_back) => return hold.given_back(released_or_lost(given_back)),
-            Err(error) => {
-                hold.manager().observe().release_failed(hold.key(), &error);
-                hold.given_back(End::Unknown);
-            }
-        }
-        if clock.now() >= give_up {
-            return;
-        }
-        last = pause.delay(attempt, last);
-        clock.sleep(last).await;
-    }
-}
-
-async fn renew_remote(backend: Arc<dyn Backend>, holds: Vec<Arc<Hold>>) {
-    let Some(first) = holds.first() else { return };
-    let sent = first.clock().now();
-    let renewal = |hold: &Arc<Hold>| Renewal::new(hold.claim(), hold.lease());
-    let batch: Vec<_> = holds.iter().map(renewal).collect();
-    match backend.renew(&batch).await {
-        Ok(results) => {
-            for (renewal, result) in batch.iter().zip(results) {
-                match result {
-                    Renewed::Renewed => _ = renewal.claim.hold().renewed(sent, renewal.lease),
-                    Renewed::NotHeld => _ = renewal.claim.hold().lose(&LostReason::TakenOver),
-                }
-            }
-        }
-        Err(error) => {
-            first.manager().observe().renewal_failed(holds.len(), &error);
-            holds.iter().for_each(|hold| hold.renewal_failed());
-        }
-    }
 }
 
 /// How far off a pair of clocks may be at once, beside their rates.
@@ -291,6 +208,3 @@ const POLL_EVERY: Duration = Duration::from_secs(5);
 
 /// After a lease has ended for the server, not just for us.
 const GRACE: Duration = Duration::from_millis(5);
-
-const FIRST_RETRY: Duration = Duration::from_millis(20);
-const LAST_RETRY: Duration = Duration::from_secs(1);

@@ -253,6 +253,11 @@ impl Hold {
         self.remaining().is_some_and(|left| !left.is_zero())
     }
 
+    /// Whether enough of the lease is left to begin work under it: an eighth.
+    pub(crate) fn is_worth_having(&self) -> bool {
+        self.remaining().is_some_and(|left| !left.is_zero() && left >= self.lease() / MIN_VALIDITY)
+    }
+
     /// What is left of the lease; nothing once it is over.
     pub(crate) fn remaining(&self) -> Option<Duration> {
         let now = self.clock().now();
@@ -446,7 +451,7 @@ impl Hold {
     fn queued(&self, position: Option<usize>, holder_remaining: Option<Duration>) {
         let now = self.clock().now();
         let holder_until = holder_remaining.map(|left| now + left);
-        let ask_at = self.manager.engine().ask_again_at(now, holder_until);
+        let ask_at = self.manager.engine().ask_again_at(now, holder_until, self.lease());
         let outlook = Outlook { answered: true, position, holder_until, ask_at };
         *self.lock_outlook() = outlook;
     }
@@ -467,6 +472,9 @@ impl fmt::Debug for Hold {
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+/// The part of a lease that must be left where a holder begins.
+const MIN_VALIDITY: u32 = 8;
 
 /// Renewals that fall into the same part of a lease go out together.
 const GRID: u64 = 32;

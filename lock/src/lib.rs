@@ -110,6 +110,7 @@ mod readers;
 #[cfg(feature = "redis")]
 mod redis;
 mod release;
+mod remote;
 mod request;
 mod run;
 mod scheduler;

@@ -189,6 +189,11 @@ impl Actor {
                 count = self.jobs.recv_many(&mut taken, BATCH), if self.may_take() => {
                     self.closed |= count == 0;
                     taken.drain(..).for_each(|job| self.take(Some(job)));
+                    if !link.is_idle() {
+                        // Those who were answered together are about to call together.
+                        tokio::task::yield_now().await;
+                        self.take_ready();
+                    }
                 }
                 cause = &mut overtaken => return cause,
                 () = tick(&mut self.timer) => {
@@ -343,6 +348,16 @@ impl Actor {
 
     fn may_take(&self) -> bool {
         !self.closed && self.backlog.len() < self.config.queue.max(1)
+    }
+
+    /// Takes what is queued now, at most a batch.
+    fn take_ready(&mut self) {
+        while self.backlog.len() < BATCH {
+            match self.jobs.try_recv() {
+                Ok(job) => self.take(Some(job)),
+                Err(_) => return,
+            }
+        }
     }
 
     fn take(&mut self, job: Option<Job>) {

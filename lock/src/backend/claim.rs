@@ -5,7 +5,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use mainstay_core::{Clock, Key};
 
 use super::{Grant, Mode};
-use crate::{hold::Hold, lane::Contender, lost::LostReason, slot::Offer, wakes::Wakes};
+use crate::{
+    fence::Fence, hold::Hold, lane::Contender, lost::LostReason, slot::Offer, wakes::Wakes,
+};
 
 /// The name of one acquisition: unique over all clients and never used again, so that renewals and
 /// releases can be repeated and an old one never hits a successor.
@@ -87,6 +89,11 @@ impl Claim {
     /// Whether it wants the lock alone.
     pub fn mode(&self) -> Mode {
         self.hold.terms().mode
+    }
+
+    /// The last fence it was granted; [`Fence::NONE`] before.
+    pub fn fence(&self) -> Fence {
+        self.hold.fence()
     }
 
     /// How long a grant is to last.

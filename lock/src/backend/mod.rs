@@ -25,7 +25,7 @@
 //! # What a backend may rely on
 //!
 //! - Futures it returns are driven to their end whatever the caller of the lock does; nobody drops
-//!   them but a runtime that stops.
+//!   them but a runtime that stops. A backend that can answer without a future takes [`Order`]s.
 //! - A claim that is abandoned is given back by [`Backend::release`], after the answer to its
 //!   acquire came, and again until an answer came or the lease has ended.
 //! - Pushes may be lost, late, or doubled: waiters are polled when the holder's lease should have
@@ -34,6 +34,7 @@
 //! A suite that holds a backend to this is in the module `conformance`, behind the feature `testing`.
 
 mod claim;
+mod order;
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
@@ -41,6 +42,7 @@ use async_trait::async_trait;
 use mainstay_core::{Key, Moment};
 
 pub use claim::{Claim, Owner, Relay};
+pub use order::{Order, Replier};
 
 use crate::{error::Failure, fence::Fence, inspect::LockInfo};
 
@@ -54,6 +56,15 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Takes a call without a future, to answer it through its [`Replier`] from wherever the answer comes up;
+    /// or gives it back, and the method that it stands for is called on a task of its own.
+    ///
+    /// For backends with a task of their own that could answer: it saves a task for each call. Calls about one
+    /// claim still take effect in the order in which they were made. It must not wait.
+    fn submit(&self, order: Order) -> Option<Order> {
+        Some(order)
+    }
+
     /// Asks for the claim's lock; a repeated call tells what the first one did.
     ///
     /// Where the lock is held, `queue` says whether to stand in line or to answer [`Answer::Busy`].
@@ -64,6 +75,9 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     async fn acquire(&self, claim: &Claim, queue: bool) -> Result<Answer, BackendError>;
 
     /// Asks what became of a queued claim, and lets the backend notice a lease that has ended.
+    ///
+    /// The news of a grant may have been lost: the lease of a claim that holds the lock begins anew. One that
+    /// comes to the client with less than an eighth of its lease left is given back.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use mainstay_core::Key;
 
 use super::InProcess;
 use crate::{
-    backend::{Answer, Backend, BackendError, Claim, GivenBack, Renewal, Renewed},
+    backend::{Answer, Backend, BackendError, Claim, GivenBack, Grant, Renewal, Renewed},
     inspect::LockInfo,
 };
 
@@ -22,7 +22,14 @@ impl Backend for InProcess {
     }
 
     async fn poll(&self, claim: &Claim) -> Result<Answer, BackendError> {
-        Ok(self.poll(claim))
+        let answer = self.poll(claim);
+        if let Answer::Granted(Grant { fence, .. }) = answer {
+            // The news of it were lost, and the lease has begun long ago.
+            let (now, lease) = (claim.clock().now(), claim.lease());
+            self.renew(claim, lease);
+            return Ok(Answer::Granted(Grant::new(fence, now, lease)));
+        }
+        Ok(answer)
     }
 
     async fn renew(&self, batch: &[Renewal]) -> Result<Vec<Renewed>, BackendError> {

@@ -1,66 +1,106 @@
-//! Asking for a claim.
+//! Asking for a claim, and giving it back.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use mainstay_core::Moment;
-use mainstay_redis::Call;
+use mainstay_redis::{Call, Invocation, RedisError, Reply};
 
 use super::{
+    names::Held,
     registry::Stage,
-    scripts::{ACQUIRE, RENEW, VOTE},
+    scripts::{COMMIT, RENEW, VOTE},
     store::Store,
     wire::{self, Asked},
 };
-use crate::backend::{Answer, BackendError, Claim, Grant};
+use crate::{
+    backend::{Answer, BackendError, Claim, Grant, Owner, Replier},
+    fence::Fence,
+    lost::LostReason,
+};
 
 /// What to do if the lock is held.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     Try,
     Wait,
     Poll,
 }
 
-/// A request on its way.
+/// A request, as it was when it was queued.
 pub(super) struct Request {
     claim: Claim,
+    mode: Mode,
     /// Read before the request was queued, on the clock that judges the lease.
     since: Moment,
     lease: Duration,
-    call: Call,
+}
+
+impl Request {
+    pub(super) fn claim(&self) -> &Claim {
+        &self.claim
+    }
+}
+
+/// What a request came to.
+pub(super) enum Heard {
+    Answer(Answer),
+    /// It was done so late that the server refused it. The server's time is known better now.
+    Late,
 }
 
 impl Store {
-    /// Puts the request into the connection's queue before it returns.
-    pub(super) fn ask(&self, claim: &Claim, mode: Mode) -> Request {
+    /// A request and the call that makes it.
+    pub(super) fn ask(&self, claim: &Claim, mode: Mode) -> (Request, Invocation<'_>) {
         let (since, lease) = (claim.clock().now(), claim.lease());
-        let script = if self.votes_after.is_some() { &VOTE } else { &ACQUIRE };
-        let script = self.redis.eval(script, self.names(claim.key()).all());
-        let mode = match mode {
+        let script = if self.votes_after.is_some() { &VOTE } else { &COMMIT };
+        let script = self.redis.eval(script, [self.held(claim.key()).as_ref()]);
+        let word = match mode {
             Mode::Try => "try",
             Mode::Wait => "wait",
             Mode::Poll => "poll",
         };
-        let script = script.arg(claim.owner().to_string()).arg(millis(lease)).arg(&*self.channel);
-        let script = script.arg(claim.metadata().unwrap_or_default()).arg(mode);
-        let script = script.arg(millis(PATIENCE));
+        let script = script.arg(word).arg(self.name(claim.owner())).arg(millis(lease));
+        let not_after = self.time.not_later(since, self.redis.config().budget);
+        let script = script.arg(claim.metadata().unwrap_or_default()).arg(not_after.unwrap_or(0));
         let script = match self.votes_after {
             Some(seconds) => script.arg(seconds),
             None => script,
         };
-        Request { claim: claim.clone(), since, lease, call: script.call() }
+        (Request { claim: claim.clone(), mode, since, lease }, script)
     }
 
-    /// Waits for the answer and notes what it tells.
-    pub(super) async fn answer(&self, request: Request) -> Result<Answer, BackendError> {
-        let Request { claim, since, lease, call } = request;
-        let asked = wire::asked(call.await.map_err(wire::failure)?)?;
-        let owner = claim.owner();
-        Ok(match asked {
+    /// Asks, again if the server found that it was late, and replies.
+    pub(super) fn ask_for(self: &Arc<Self>, claim: &Claim, mode: Mode, reply: Replier<Answer>) {
+        self.ask_with(claim, mode, ATTEMPTS, reply);
+    }
+
+    fn ask_with(self: &Arc<Self>, claim: &Claim, mode: Mode, attempts: u8, reply: Replier<Answer>) {
+        let (request, script) = self.ask(claim, mode);
+        let store = self.clone();
+        script.call_with(move |answer| match store.hear(&request, answer) {
+            Ok(Heard::Late) if attempts > 1 && request.claim.is_wanted() => {
+                store.ask_with(&request.claim, mode, attempts - 1, reply);
+            }
+            heard => reply.send(heard.and_then(Heard::or_late)),
+        });
+    }
+
+    /// Notes what an answer tells.
+    pub(super) fn hear(
+        &self,
+        request: &Request,
+        answer: Result<Reply, RedisError>,
+    ) -> Result<Heard, BackendError> {
+        let (owner, since) = (request.claim.owner(), request.since);
+        let asked = answer.map_err(wire::failure).and_then(wire::asked);
+        if request.mode != Mode::Poll && matches!(asked, Err(BackendError::Failed(_))) {
+            self.registry.leave(owner);
+        }
+        Ok(Heard::Answer(match asked? {
             Asked::Granted { fence, now } => {
                 self.time.note(since, now);
                 self.registry.note(owner, Stage::Held);
-                Answer::Granted(Grant::new(fence, since, lease))
+                Answer::Granted(Grant::new(fence, since, request.lease))
             }
             Asked::Queued { place, left, now } => {
                 self.time.note(since, now);
@@ -71,14 +111,44 @@ impl Store {
                 self.registry.leave(owner);
                 Answer::Busy { holder_remaining: left }
             }
-            Asked::Gone => Answer::Gone,
-        })
+            Asked::Gone => {
+                // Granted and gone again: it must not be taken a second time, because the holder would not
+                // notice that others had it in between.
+                if self.registry.is_held(owner) {
+                    self.registry.leave(owner);
+                    request.claim.lose(&LostReason::TakenOver);
+                }
+                Answer::Gone
+            }
+            Asked::Late { now } => {
+                self.time.note(since, now);
+                return Ok(Heard::Late);
+            }
+        }))
+    }
+
+    /// The call that gives back what an owner has; `used` is the last fence that it used, if it is known.
+    pub(super) fn release(&self, held: &Held, owner: Owner, used: Fence) -> Invocation<'_> {
+        let script = self.redis.eval(&COMMIT, [held.as_ref()]).arg("release").arg(self.name(owner));
+        match used {
+            Fence::NONE => script.arg(""),
+            used => script.arg(used.get()),
+        }
     }
 
     /// Has a look whether a claim holds its lock still.
     pub(super) fn look(&self, claim: &Claim) -> Call {
-        let script = self.redis.eval(&RENEW, self.names(claim.key()).lease());
-        script.arg(claim.owner().to_string()).arg(0).call()
+        let script = self.redis.eval(&RENEW, [self.held(claim.key()).as_ref()]);
+        script.arg(self.name(claim.owner())).arg(0).call()
+    }
+}
+
+impl Heard {
+    pub(super) fn or_late(self) -> Result<Answer, BackendError> {
+        match self {
+            Self::Answer(answer) => Ok(answer),
+            Self::Late => Err(BackendError::failed("the request reached the server too late")),
+        }
     }
 }
 
@@ -87,5 +157,5 @@ pub(super) fn millis(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX).max(1)
 }
 
-/// A waiter that has not asked for so long is dead: it asks every 5 s.
-pub(super) const PATIENCE: Duration = Duration::from_secs(15);
+/// A clock that was set forward makes one request late, not three.
+const ATTEMPTS: u8 = 3;

@@ -7,63 +7,77 @@ use mainstay_core::Key;
 
 use super::{
     RedisLocks,
-    ask::{Mode, PATIENCE, millis},
+    ask::{Mode, millis},
     scripts::{FORCE, INSPECT, RENEW},
     wire,
 };
 use crate::{
-    backend::{Answer, Backend, BackendError, Claim, GivenBack, Renewal, Renewed},
+    backend::{Answer, Backend, BackendError, Claim, GivenBack, Order, Renewal, Renewed, Replier},
     inspect::LockInfo,
-    lost::LostReason,
 };
 
 impl RedisLocks {
-    /// Asks whether a claim that was granted has its lock still, and tells it if not.
-    async fn confirm(&self, claim: &Claim) -> Result<Answer, BackendError> {
-        let answer = self.store.answer(self.store.ask(claim, Mode::Poll)).await;
-        if matches!(answer, Ok(Answer::Gone)) {
-            self.store.registry.leave(claim.owner());
-            claim.lose(&LostReason::TakenOver);
+    fn acquire_for(&self, claim: &Claim, queue: bool, reply: Replier<Answer>) {
+        let store = &self.store;
+        store.listen();
+        let mode = match queue {
+            // It was granted meanwhile: asks whether it is still.
+            _ if store.registry.is_held(claim.owner()) => Mode::Poll,
+            true => Mode::Wait,
+            false => Mode::Try,
+        };
+        if mode != Mode::Poll {
+            store.registry.enter(claim);
         }
-        answer
+        store.ask_for(claim, mode, reply);
+    }
+
+    fn release_for(&self, claim: &Claim, reply: Replier<GivenBack>) {
+        let store = &self.store;
+        // First: whatever is sent for this claim by others is in the queue before this.
+        store.registry.leave(claim.owner());
+        let call = store.release(&store.held(claim.key()), claim.owner(), claim.fence());
+        call.call_with(|answer| {
+            reply.send(answer.map_err(wire::failure).and_then(wire::given_back));
+        });
     }
 }
 
 #[async_trait]
 impl Backend for RedisLocks {
+    fn submit(&self, order: Order) -> Option<Order> {
+        match order {
+            Order::Acquire { claim, queue, reply } => self.acquire_for(&claim, queue, reply),
+            Order::Poll { claim, reply } => self.store.ask_for(&claim, Mode::Poll, reply),
+            Order::Release { claim, reply } => self.release_for(&claim, reply),
+        }
+        None
+    }
+
     async fn acquire(&self, claim: &Claim, queue: bool) -> Result<Answer, BackendError> {
-        let store = &self.store;
-        store.listen();
-        if store.registry.is_held(claim.owner()) {
-            // It was granted meanwhile. If it is gone again it must not be taken a second time: the holder
-            // would not notice that others had it in between.
-            return self.confirm(claim).await;
-        }
-        store.registry.enter(claim);
-        let mode = if queue { Mode::Wait } else { Mode::Try };
-        let answer = store.answer(store.ask(claim, mode)).await;
-        if matches!(answer, Err(BackendError::Failed(_))) {
-            store.registry.leave(claim.owner());
-        }
-        answer
+        let (reply, answer) = Replier::channel();
+        self.acquire_for(claim, queue, reply);
+        answer.await
     }
 
     async fn poll(&self, claim: &Claim) -> Result<Answer, BackendError> {
-        self.store.answer(self.store.ask(claim, Mode::Poll)).await
+        let (reply, answer) = Replier::channel();
+        self.store.ask_for(claim, Mode::Poll, reply);
+        answer.await
     }
 
     async fn renew(&self, batch: &[Renewal]) -> Result<Vec<Renewed>, BackendError> {
-        let names = |renewal: &Renewal| self.store.names(renewal.claim.key()).lease();
-        let keys: Vec<_> = batch.iter().flat_map(names).collect();
-        let mut script = self.store.redis.eval(&RENEW, keys);
+        let store = &self.store;
+        let held: Vec<_> = batch.iter().map(|renewal| store.held(renewal.claim.key())).collect();
+        let mut script = store.redis.eval(&RENEW, held.iter().map(AsRef::as_ref));
         for renewal in batch {
-            script = script.arg(renewal.claim.owner().to_string()).arg(millis(renewal.lease));
+            script = script.arg(store.name(renewal.claim.owner())).arg(millis(renewal.lease));
         }
         let reply = script.call().await.map_err(wire::failure)?;
         let renewed: Vec<i64> = reply.read().map_err(wire::failure)?;
         let note = |(renewal, renewed): (&Renewal, i64)| match renewed {
             0 => {
-                self.store.registry.leave(renewal.claim.owner());
+                store.registry.leave(renewal.claim.owner());
                 Renewed::NotHeld
             }
             _ => Renewed::Renewed,
@@ -72,23 +86,20 @@ impl Backend for RedisLocks {
     }
 
     async fn release(&self, claim: &Claim) -> Result<GivenBack, BackendError> {
-        let store = &self.store;
-        // First: whatever is sent for this claim by others is in the queue before this.
-        store.registry.leave(claim.owner());
-        let call = store.release(&store.names(claim.key()), claim.owner());
-        let had: i64 = call.await.and_then(|reply| reply.read()).map_err(wire::failure)?;
-        Ok(if had == 0 { GivenBack::NotHeld } else { GivenBack::Released })
+        let (reply, answer) = Replier::channel();
+        self.release_for(claim, reply);
+        answer.await
     }
 
     async fn force_release(&self, key: &Key, reason: Arc<str>) -> Result<bool, BackendError> {
-        let script = self.store.redis.eval(&FORCE, self.store.names(key).all());
-        let call = script.arg(&*reason).arg(millis(PATIENCE)).call();
+        let script = self.store.redis.eval(&FORCE, [self.store.held(key).as_ref()]);
+        let call = script.arg(&*reason).call();
         let held: i64 = call.await.and_then(|reply| reply.read()).map_err(wire::failure)?;
         Ok(held != 0)
     }
 
     async fn inspect(&self, key: &Key) -> Result<LockInfo, BackendError> {
-        let script = self.store.redis.eval(&INSPECT, self.store.names(key).all());
+        let script = self.store.redis.eval(&INSPECT, [self.store.held(key).as_ref()]);
         let reply = script.call().await.map_err(wire::failure)?;
         let (holder, waiters) = wire::shown(reply)?;
         Ok(LockInfo::new(key.clone(), holder, waiters))

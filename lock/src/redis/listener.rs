@@ -5,15 +5,15 @@ use std::sync::{Arc, Weak};
 use mainstay_redis::{Call, Push, Subscription};
 
 use super::{
-    ask::{Mode, PATIENCE, Request, millis},
-    names::Names,
+    ask::{Heard, Mode, Request},
+    names::Held,
     registry::Stage,
-    scripts::RELEASE,
     store::Store,
     wire::{self, News},
 };
 use crate::{
     backend::{Answer, Claim, Grant, Owner},
+    fence::Fence,
     lost::LostReason,
 };
 
@@ -24,7 +24,7 @@ pub(super) async fn run(store: Weak<Store>, mut subscription: Subscription) {
         match push {
             Push::Message(message) => {
                 if let Some(news) = wire::news(&message) {
-                    store.hear(news);
+                    store.tell(news);
                 }
             }
             _ => store.look_around(),
@@ -35,17 +35,17 @@ pub(super) async fn run(store: Weak<Store>, mut subscription: Subscription) {
 /// A question about a claim after pushes may have been lost.
 enum Question {
     /// It stands in line: does it have the lock by now?
-    Asked(Claim, Request),
+    Asked(Request, Call),
     /// It holds the lock: still?
     Looked(Claim, Call),
 }
 
 impl Store {
-    fn hear(self: &Arc<Self>, news: News) {
+    fn tell(self: &Arc<Self>, news: News) {
         match news {
             News::Grant { owner, fence, at, lease, holder } => {
                 let Some(claim) = self.registry.claim(owner) else {
-                    return self.give_back(owner, &holder);
+                    return self.give_back(owner, &holder, fence);
                 };
                 let Some(since) = self.time.not_after(at, claim.clock().now()) else {
                     return self.ask_again(&claim);
@@ -53,7 +53,7 @@ impl Store {
                 self.registry.note(owner, Stage::Held);
                 if !claim.grant(Grant::new(fence, since, lease)) {
                     self.registry.leave(owner);
-                    self.give_back(owner, &holder);
+                    self.give_back(owner, &holder, fence);
                 }
             }
             News::Lose { owner, reason } => {
@@ -65,19 +65,15 @@ impl Store {
     }
 
     /// Gives on what nobody here wants. If that fails the lease ends it.
-    fn give_back(&self, owner: Owner, holder: &str) {
-        let Some(names) = Names::of_holder(holder) else { return };
-        let call = self.release(&names, owner);
-        self.spawner.detach(call);
-    }
-
-    pub(super) fn release(&self, names: &Names, owner: Owner) -> Call {
-        let script = self.redis.eval(&RELEASE, names.all());
-        script.arg(owner.to_string()).arg(millis(PATIENCE)).call()
+    fn give_back(&self, owner: Owner, holder: &str, fence: Fence) {
+        if let Some(held) = Held::told(holder) {
+            self.release(&held, owner, fence).call_with(drop);
+        }
     }
 
     fn ask_again(self: &Arc<Self>, claim: &Claim) {
-        let question = Question::Asked(claim.clone(), self.ask(claim, Mode::Poll));
+        let (request, script) = self.ask(claim, Mode::Poll);
+        let question = Question::Asked(request, script.call());
         let store = self.clone();
         self.spawner.detach(async move { store.hear_out(question).await });
     }
@@ -89,7 +85,10 @@ impl Store {
             // Its own answer tells.
             Stage::Asking => None,
             Stage::Waiting if !claim.is_wanted() => None,
-            Stage::Waiting => Some(Question::Asked(claim.clone(), self.ask(claim, Mode::Wait))),
+            Stage::Waiting => {
+                let (request, script) = self.ask(claim, Mode::Wait);
+                Some(Question::Asked(request, script.call()))
+            }
             Stage::Held => Some(Question::Looked(claim.clone(), self.look(claim))),
         });
         let store = self.clone();
@@ -103,13 +102,13 @@ impl Store {
     /// Tells a claim what came of a question. Without an answer the client's own polls and renewals tell.
     async fn hear_out(&self, question: Question) {
         match question {
-            Question::Asked(claim, request) => {
-                if let Ok(Answer::Granted(grant)) = self.answer(request).await
-                    && !claim.grant(grant)
+            Question::Asked(request, call) => {
+                if let Ok(Heard::Answer(Answer::Granted(grant))) = self.hear(&request, call.await)
+                    && !request.claim().grant(grant)
                 {
-                    self.registry.leave(claim.owner());
-                    let given_back = self.release(&self.names(claim.key()), claim.owner());
-                    self.spawner.detach(given_back);
+                    let (held, owner) = (self.held(request.claim().key()), request.claim().owner());
+                    self.registry.leave(owner);
+                    self.release(&held, owner, grant.fence).call_with(drop);
                 }
             }
             Question::Looked(claim, call) => {

@@ -1,33 +1,29 @@
-//! The Redis keys of one lock.
+//! The Redis keys of a lock.
 
 use std::num::NonZeroU32;
 
 use mainstay_core::Key;
 
-/// The Redis keys of one lock, which share a hash tag with all locks of their bucket.
-#[derive(Debug)]
-pub(super) struct Names {
-    base: String,
-}
+/// The Redis key of a lock's holder. The scripts make the other keys from it; all of them share a hash
+/// tag with all locks of their bucket.
+#[derive(Clone, Debug)]
+pub(super) struct Held(String);
 
-impl Names {
+impl Held {
     pub(super) fn new(key: &Key, namespace: &Key) -> Self {
         // The names are escaped, so the tag's braces are the only ones.
-        Self { base: format!("{{{namespace}:lock1:{}}}:{key}", bucket(key)) }
+        Self(format!("{{{namespace}:lock1:{}}}:{key}{HELD}", bucket(key)))
     }
 
-    /// The lock whose holder's key this is.
-    pub(super) fn of_holder(holder: &str) -> Option<Self> {
-        holder.strip_suffix(HELD).map(|base| Self { base: base.to_owned() })
+    /// The holder's key as a script told it.
+    pub(super) fn told(text: &str) -> Option<Self> {
+        text.ends_with(HELD).then(|| Self(text.to_owned()))
     }
+}
 
-    pub(super) fn all(&self) -> [String; 4] {
-        [HELD, ":queue", ":waiters", TOMB].map(|suffix| format!("{}{suffix}", self.base))
-    }
-
-    /// What a renewal needs.
-    pub(super) fn lease(&self) -> [String; 2] {
-        [HELD, TOMB].map(|suffix| format!("{}{suffix}", self.base))
+impl AsRef<str> for Held {
+    fn as_ref(&self) -> &str {
+        &self.0
     }
 }
 
@@ -40,4 +36,3 @@ pub(super) fn bucket(key: &Key) -> u32 {
 const BUCKETS: NonZeroU32 = NonZeroU32::new(64).unwrap();
 
 const HELD: &str = ":held";
-const TOMB: &str = ":fence";

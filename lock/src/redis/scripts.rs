@@ -2,22 +2,21 @@
 
 use mainstay_redis::Script;
 
-macro_rules! script {
+macro_rules! text {
     ($file:literal) => {
-        Script::new(concat!(include_str!("scripts/lane.lua"), "\n", include_str!($file)))
+        concat!(include_str!("scripts/lane.lua"), "\n", include_str!($file))
     };
 }
 
-pub(super) static ACQUIRE: Script = script!("scripts/acquire.lua");
+pub(super) static COMMIT: Script = Script::joined(text!("scripts/commit.lua"));
 /// On a node of a quorum.
-pub(super) static VOTE: Script = Script::new(concat!(
-    include_str!("quorum/scripts/vote.lua"),
-    "\n",
+pub(super) static VOTE: Script = Script::joined(concat!(
     include_str!("scripts/lane.lua"),
     "\n",
-    include_str!("scripts/acquire.lua")
+    include_str!("quorum/scripts/vote.lua"),
+    "\n",
+    include_str!("scripts/commit.lua")
 ));
-pub(super) static RELEASE: Script = script!("scripts/release.lua");
-pub(super) static RENEW: Script = script!("scripts/renew.lua");
-pub(super) static FORCE: Script = script!("scripts/force.lua");
-pub(super) static INSPECT: Script = script!("scripts/inspect.lua");
+pub(super) static RENEW: Script = Script::new(text!("scripts/renew.lua"));
+pub(super) static FORCE: Script = Script::new(text!("scripts/force.lua"));
+pub(super) static INSPECT: Script = Script::new(text!("scripts/inspect.lua"));

@@ -28,6 +28,15 @@ impl ServerTime {
         *self.sample.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// The server's time once `budget` has passed since `from`, or a bit later than that.
+    pub(super) fn not_later(&self, from: Moment, budget: Duration) -> Option<i64> {
+        let sample = *self.sample.lock().unwrap_or_else(PoisonError::into_inner);
+        let (written, server) = sample?;
+        let apart = from.saturating_since(written) + budget;
+        let apart = apart + apart / DRIFT;
+        server.checked_add(i64::try_from(apart.as_micros()).ok()?)
+    }
+
     /// A moment that is surely not after the server's time `at`, of which was heard at `heard`.
     ///
     /// If the server's clock was set forward in between, the moment is too late by no more than the
@@ -67,7 +76,10 @@ mod tests {
         assert_eq!(time.not_after(99_000_000, at(1_500)), Some(at(1_500)));
         // A server that was set back, or a grant from before the sample.
         assert_eq!(time.not_after(49_872_000, at(1_500)), Some(at(871)));
+        // What was asked for then, within a second.
+        assert_eq!(time.not_later(at(1_028), at(1_000).saturating_since(at(0))), Some(51_036_031));
         time.forget();
+        assert_eq!(time.not_later(at(1_000), Duration::ZERO), None);
         assert_eq!(time.not_after(5, at(9)), None);
     }
 }

@@ -9,8 +9,8 @@ use mainstay_core::{IntoKey, Key, KeyError};
 use mainstay_redis::Redis;
 use tokio::task::JoinHandle;
 
-use super::{listener, names::Names, registry::Registry, server_time::ServerTime};
-use crate::spawn::Spawner;
+use super::{listener, names::Held, registry::Registry, server_time::ServerTime, wire};
+use crate::{backend::Owner, spawn::Spawner};
 
 /// Locks kept in a Redis, beside all other processes that use the same server and namespace.
 ///
@@ -19,13 +19,14 @@ use crate::spawn::Spawner;
 ///
 /// # Keys
 ///
-/// A lock has four keys, and no key outlives its use:
+/// A lock has one key, three while somebody waits, and no key outlives its use:
 ///
 /// | key | what | until |
 /// |---|---|---|
-/// | `{mainstay:lock1:17}:name:held` | owner, fence, when granted, channel, metadata | release, or the end of the lease |
+/// | `{mainstay:lock1:17}:name:held` | owner, fence, metadata | release, or the end of the lease |
+/// | the same, while somebody waits | the end of the lease besides | 15 s after the lease |
+/// | the same, if the server's clock stepped back | the last fence | the clock has passed it |
 /// | `..:queue`, `..:waiters` | who waits | the queue is empty, or nobody has asked for 15 s |
-/// | `..:fence` | the last fence, only if the server's clock stepped back | the clock has passed it |
 ///
 /// `mainstay` is the namespace, `lock1` the version of the layout, and 17 one of 64 buckets that names
 /// hash to. The hash tag is the bucket's, so that on a Cluster the locks of a bucket are on one node and
@@ -33,14 +34,15 @@ use crate::spawn::Spawner;
 ///
 /// # Cost
 ///
-/// One script each to acquire and to release; a hand-over costs one push besides, and no script at
-/// the waiter. A waiter asks every 5 s whether a push was lost. Renewals take one script for 100 leases.
+/// One call each to acquire and to release, one command of the server for a free lock and two to free it;
+/// calls that are made at the same time share a script, and with it its overhead. A hand-over costs one push
+/// besides, and no call at the waiter. A waiter asks every 5 s whether a push was lost. Renewals take one script for 100 leases.
 /// After each connect every waiter asks, and every holder has a look, once.
 ///
 /// # Permissions
 ///
 /// Keys `{mainstay:lock1:*`, channels `mainstay:lock1:*`, and the commands `HELLO`, `CLIENT INFO`,
-/// `CLIENT KILL`, `INFO`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`, `MGET`, `SET`,
+/// `CLIENT KILL`, `INFO`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`, `EXISTS`, `SET`,
 /// `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `ZADD`, `ZCARD`, `ZPOPMIN`, `ZRANGE`, `ZRANK`, `ZREM`, `HDEL`, `HGET`
 /// and `HSET`.
 ///
@@ -57,7 +59,7 @@ pub struct RedisLocks {
 
 pub(super) struct Store {
     pub(super) redis: Redis,
-    pub(super) channel: Arc<str>,
+    pub(super) channel: u64,
     pub(super) registry: Registry,
     pub(super) time: ServerTime,
     pub(super) spawner: Spawner,
@@ -103,7 +105,7 @@ impl RedisLocks {
     fn store_in(redis: Redis, namespace: Key) -> Store {
         Store {
             redis,
-            channel: format!("{CHANNEL}{:016x}", fastrand::u64(..)).into(),
+            channel: fastrand::u64(..),
             registry: Registry::default(),
             time: ServerTime::default(),
             spawner: Spawner::default(),
@@ -115,8 +117,13 @@ impl RedisLocks {
 }
 
 impl Store {
-    pub(super) fn names(&self, key: &Key) -> Names {
-        Names::new(key, &self.namespace)
+    pub(super) fn held(&self, key: &Key) -> Held {
+        Held::new(key, &self.namespace)
+    }
+
+    /// What the scripts call an owner.
+    pub(super) fn name(&self, owner: Owner) -> String {
+        wire::name_of(self.channel, owner)
     }
 
     /// Makes sure that pushes are heard; to be called before anything that they may follow.
@@ -126,7 +133,7 @@ impl Store {
             return;
         }
         self.spawner.enter();
-        let subscription = self.redis.subscribe(self.channel.clone());
+        let subscription = self.redis.subscribe(format!("{CHANNEL}{:016x}", self.channel));
         *listening = self.spawner.detach(listener::run(Arc::downgrade(self), subscription));
     }
 }

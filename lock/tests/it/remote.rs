@@ -125,6 +125,21 @@ async fn a_grant_that_took_longer_than_its_lease_is_never_handed_out() {
     assert!(backend.store().is_empty());
 }
 
+/// Work that begins with a lease that is all but over would be lost at once.
+#[tokio::test]
+async fn a_grant_with_little_left_of_its_lease_is_given_back() {
+    let (time, backend, locks) = remote(2_000);
+    // It arrives after 4 s of its lease.
+    for (lease, is_worth_having) in [(4_200, false), (5_000, true)] {
+        let request = locks.lock("a").fixed_lease(ms(lease)).wait(ms(9_000));
+        let request = tokio::spawn(request.into_future());
+        time.run_for(ms(60_000)).await;
+        assert_eq!(request.await.unwrap().is_ok(), is_worth_having, "with {lease} ms");
+        time.run_for(ms(60_000)).await;
+        assert!(backend.store().is_empty());
+    }
+}
+
 #[tokio::test]
 async fn a_call_on_the_wire_outlives_the_one_who_made_it() {
     let (time, backend, locks) = remote(100);

@@ -24,15 +24,14 @@ async fn fences_rise_over_flushes_and_deletions() {
     until_empty(&server).await;
 }
 
-/// As after a step back of the server's clock: the fence of the holder is in the future.
-async fn set_ahead(server: &Single, name: &str, by: i64) -> Fence {
+/// As after a step back of the server's clock: the last fence of a name is in the future.
+async fn stepped_back(server: &Single, name: &str, by: i64) -> Fence {
+    let Reply::List(time) = server.command(&["TIME"]).await.unwrap() else { panic!("the time") };
+    let now = time[0].text().unwrap().parse::<i64>().unwrap() * SECOND;
+    let (last, left) = ((now + by).to_string(), (by / 1_000 + 1).to_string());
     let held = key_of(name, "held");
-    let record = server.command(&["GET", &held]).await.unwrap();
-    let mut fields: Vec<_> = record.text().unwrap().split(' ').map(str::to_owned).collect();
-    let ahead = fields[1].parse::<i64>().unwrap() + by;
-    fields[1] = ahead.to_string();
-    server.command(&["SET", &held, &fields.join(" "), "KEEPTTL"]).await.unwrap();
-    Fence::new(ahead)
+    server.command(&["SET", &held, &format!("#{last}"), "PX", &left]).await.unwrap();
+    Fence::new(now + by)
 }
 
 const SECOND: i64 = 1_000_000;
@@ -41,12 +40,13 @@ const SECOND: i64 = 1_000_000;
 async fn a_clock_that_stepped_back_leaves_a_fence_behind_until_it_caught_up() {
     let server = Single::start().await.unwrap();
     let locks = client(&server);
+    let ahead = stepped_back(&server, "a", 3 * SECOND).await;
     let guard = within(locks.lock("a")).await.unwrap();
-    let ahead = set_ahead(&server, "a", 3 * SECOND).await;
+    assert_eq!(guard.fence(), Fence::new(ahead.get() + 1));
     guard.release().await;
-    assert_eq!(keys(&server).await, [key_of("a", "fence")]);
+    assert_eq!(keys(&server).await, [key_of("a", "held")]);
     let next = within(locks.lock("a")).await.unwrap();
-    assert_eq!(next.fence(), Fence::new(ahead.get() + 1));
+    assert_eq!(next.fence(), Fence::new(ahead.get() + 2));
     next.release().await;
     until_empty(&server).await;
 }
@@ -55,21 +55,27 @@ async fn a_clock_that_stepped_back_leaves_a_fence_behind_until_it_caught_up() {
 async fn a_waiter_and_one_who_comes_after_the_lease_have_higher_fences_too() {
     let server = Single::start().await.unwrap();
     let (one, two) = (client(&server), client(&server));
+    stepped_back(&server, "a", 60 * SECOND).await;
     let guard = within(one.lock("a")).await.unwrap();
     let waiter = tokio::spawn(two.lock("a").into_future());
     crate::until_waiting(&one, "a", 1).await;
-    let ahead = set_ahead(&server, "a", 60 * SECOND).await;
     guard.release().await;
     let next = within(waiter).await.unwrap().unwrap();
-    assert!(next.fence() > ahead, "{} after {ahead}", next.fence());
+    assert!(next.fence() > guard.fence(), "{} after {}", next.fence(), guard.fence());
     drop(next);
     // The lease ends on its own, while the clock is behind the fence.
+    stepped_back(&server, "b", 60 * SECOND).await;
     let fixed = within(one.lock("b").fixed_lease(ms(300))).await.unwrap();
-    let ahead = set_ahead(&server, "b", 60 * SECOND).await;
     fixed.extend(ms(300)).await.unwrap();
     within(fixed.lost()).await;
     let next = within(two.lock(key!("b"))).await.unwrap();
-    assert!(next.fence() > ahead, "{} after {ahead}", next.fence());
+    assert!(next.fence() > fixed.fence(), "{} after {}", next.fence(), fixed.fence());
+    // An operator's force, of which the holder hears too late.
+    stepped_back(&server, "c", 60 * SECOND).await;
+    let forced = within(one.lock("c")).await.unwrap();
+    assert!(two.force_release("c", "stuck").await.unwrap());
+    let next = within(two.lock("c")).await.unwrap();
+    assert!(next.fence() > forced.fence(), "{} after {}", next.fence(), forced.fence());
     for key in keys(&server).await {
         let left = server.command(&["PTTL", &key]).await.unwrap();
         assert!(matches!(left, Reply::Int(left) if left != -1), "{key} lives for ever");

@@ -69,6 +69,30 @@ async fn an_acquire_that_a_paused_server_had_leaves_nothing_behind() {
     until_empty(&server).await;
 }
 
+/// Its caller was told that the outcome is unknown, and has long gone on.
+#[tokio::test]
+async fn an_acquire_that_the_server_does_too_late_is_not_done() {
+    let server = Single::start().await.unwrap();
+    let locks = short_lived(&server, ms(60_000));
+    drop(within(locks.lock("warm")).await.unwrap());
+    until_empty(&server).await;
+    server.command(&["CONFIG", "RESETSTAT"]).await.unwrap();
+    server.pause().unwrap();
+    let error = within(locks.lock("a")).await.unwrap_err();
+    assert!(error.is_unknown(), "{error}");
+    // Beyond the drift that is allowed for, too.
+    locks.clock().sleep(ms(300)).await;
+    server.resume().unwrap();
+    let done = || async {
+        let stats = server.command(&["INFO", "commandstats"]).await.unwrap();
+        stats.field("cmdstat_evalsha").map(|_| stats.field("cmdstat_set").map(str::to_owned))
+    };
+    let set = eventually(SOON, || async { done().await.ok_or("nothing was run") }).await.unwrap();
+    assert_eq!(set, None, "the lock was taken for nobody");
+    drop(within(locks.lock("a")).await.unwrap());
+    until_empty(&server).await;
+}
+
 #[tokio::test]
 async fn a_server_paused_for_longer_than_the_lease_holds_nothing() {
     let server = Single::start().await.unwrap();

@@ -84,11 +84,10 @@ impl Node {
 
     async fn write(&self, mode: &str, batch: &[Raise]) -> Result<Vec<i64>, BackendError> {
         let store = &self.locks.store;
-        let names = |raise: &Raise| store.names(raise.claim.key()).lease();
-        let keys: Vec<_> = batch.iter().flat_map(names).collect();
-        let mut script = store.redis.eval(&RAISE, keys).arg(mode).arg(&*store.channel);
+        let held: Vec<_> = batch.iter().map(|raise| store.held(raise.claim.key())).collect();
+        let mut script = store.redis.eval(&RAISE, held.iter().map(AsRef::as_ref)).arg(mode);
         for Raise { claim, lease, fence } in batch {
-            script = script.arg(claim.owner().to_string()).arg(millis(*lease)).arg(fence.get());
+            script = script.arg(store.name(claim.owner())).arg(millis(*lease)).arg(fence.get());
             script = script.arg(claim.metadata().unwrap_or_default());
         }
         script.call().await.and_then(Reply::read).map_err(wire::failure)

@@ -1,20 +1,18 @@
 -- Takes the name from whoever holds it, tells them, and gives it to the head of the queue.
 --
--- KEYS   the four of the name
--- ARGV   reason, patience (ms)
+-- KEYS   the name's `held`
+-- ARGV   reason
 -- Reply  1 it was held, 0 it was not
 -- Cost   O(log waiters)
 -- Test   lock/tests/redis/wire.rs
 
-local reason, patience = ARGV[1], tonumber(ARGV[2])
-
-local record = redis.call('GET', held)
-if not record then
-  promote(last_fence(), patience, nil)
+local held = KEYS[1]
+local holder, fence = read(held)
+if not holder then
+  vacate(held, fence)
   return 0
 end
-local holder, fence, _, channel = parse(record)
--- The old holder is told before the new one.
-redis.call('PUBLISH', channel, table.concat({ 'lose', holder, reason }, ' '))
-vacate(fence, patience)
+-- The old holder is told before the new one. Which of its fences it has used nobody knows here.
+call('PUBLISH', channel_of(holder), table.concat({ 'lose', holder, ARGV[1] }, ' '))
+vacate(held, fence + SPAN - 1)
 return 1

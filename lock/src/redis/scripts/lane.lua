@@ -1,79 +1,118 @@
--- Put before every script: the server's time, and the state of one name.
+-- Put before every script: the server's time, and the state of a name.
 --
--- KEYS[1]  string  the holder: "owner fence granted channel metadata"; lives as long as the lease
--- KEYS[2]  zset    owners that wait, scored by their tickets; lives while somebody asks
--- KEYS[3]  hash    owner -> "seen lease channel metadata"; lives as long as KEYS[2]
--- KEYS[4]  string  the last fence, only while the server's clock is behind it
+-- A name has three keys. Scripts are given the first and make the others from it, under the same hash tag.
 --
--- Times are in microseconds since 1970 and, like fences, below 2^53, so numbers hold them exactly;
--- leases are in milliseconds. An owner and a channel have no spaces.
+-- ..:held     string  who holds it, in one of three forms
+--                       owner fence metadata          for as long as the key lives; nobody waits
+--                       !until owner fence metadata   until then; somebody waits, or the clock is behind
+--                       #fence                        nobody; the clock is behind the last fence
+-- ..:queue    zset    owners that wait, scored by their tickets; lives while somebody asks
+-- ..:waiters  hash    owner -> "seen lease metadata"; lives as long as the queue
+--
+-- While somebody waits, the second form outlives its lease: whoever comes then finds that others were
+-- first. Times are in microseconds since 1970 and, like fences, below 2^53, so numbers hold them exactly;
+-- leases are in milliseconds. An owner is "channel:client:number", 16 hexadecimal digits each.
 
-local held, queue, waiters, tomb = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local time = redis.call('TIME')
+local call = redis.call
+local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
+
+-- The length of an owner.
+local OWNER = 50
+-- A grant of fence F is one of F .. F + SPAN - 1: its process hands the lock on among its own waiters.
+local SPAN = 64
+-- A waiter that has not asked for so long (ms) is dead: it asks every 5 s.
+local PATIENCE = 15000
+
+-- A quorum's node may refuse to take part: then a call that takes has an argument more.
+local veto, TAKE = nil, 5
 
 local function digits(number)
   return string.format('%.0f', number)
 end
 
--- owner, fence, granted, channel, metadata
-local function parse(record)
-  local owner, fence, granted, channel, metadata =
-    string.match(record, '^(%S+) (%d+) (%d+) (%S+) (.*)$')
-  return owner, tonumber(fence), tonumber(granted), channel, metadata
+local function beside(held)
+  local base = string.sub(held, 1, -5)
+  return base .. 'queue', base .. 'waiters'
 end
 
--- A record may go only once the clock has passed its fence: until then the fence is kept apart.
-local function bury(key, fence)
-  redis.call('SET', key, digits(fence), 'PXAT', digits(math.floor(fence / 1000) + 1))
+local function channel_of(owner)
+  return 'mainstay:lock1:' .. string.sub(owner, 1, 16)
 end
 
-local function last_fence()
-  return tonumber(redis.call('GET', tomb) or 0)
+-- The holder, its fence, its metadata, and when its lease ends if the record says so. Without a holder
+-- nil, and the last fence that was used.
+local function read(held)
+  local record = call('GET', held)
+  if not record then
+    return nil, 0
+  end
+  local ends, owner, fence, metadata = string.match(record, '^!(%d+) (%S+) (%d+) (.*)$')
+  if not ends then
+    owner, fence, metadata = string.match(record, '^([^#]%S*) (%d+) (.*)$')
+  end
+  if not owner then
+    return nil, tonumber(string.sub(record, 2)) or 0
+  end
+  fence, ends = tonumber(fence), tonumber(ends)
+  if ends and ends <= now then
+    return nil, fence + SPAN - 1
+  end
+  return owner, fence, metadata, ends
 end
 
-local function install(owner, lease, channel, metadata, fence)
-  local record = table.concat({ owner, digits(fence), digits(now), channel, metadata }, ' ')
-  redis.call('SET', held, record, 'PX', lease)
-  if now + lease * 1000 <= fence then
-    bury(tomb, fence)
+-- A record may go only once the clock has passed its fences.
+local function write(held, owner, fence, metadata, ends, waited)
+  local record, last = owner .. ' ' .. digits(fence) .. ' ' .. metadata, fence + SPAN - 1
+  if waited or ends <= last then
+    local stays = math.max(ends, last, waited and now + PATIENCE * 1000 or 0)
+    record = '!' .. digits(ends) .. ' ' .. record
+    call('SET', held, record, 'PX', math.ceil((stays - now) / 1000) + 1)
+  else
+    call('SET', held, record, 'PX', math.ceil((ends - now) / 1000))
   end
 end
 
 -- Gives the name to the first who waits and can be told; `me` need not be told. Returns the owner and
 -- its fence, or nothing. Reclaims 128 dead waiters a call at most: the next call goes on.
-local function promote(last, patience, me)
+local function promote(held, last, me)
+  local queue, waiters = beside(held)
   for _ = 1, 128 do
-    local head = redis.call('ZPOPMIN', queue)[1]
+    local head = call('ZPOPMIN', queue)[1]
     if not head then
       return nil
     end
-    local waiter = redis.call('HGET', waiters, head)
-    redis.call('HDEL', waiters, head)
+    local waiter = call('HGET', waiters, head)
+    call('HDEL', waiters, head)
     if waiter then
-      local seen, lease, channel, metadata = string.match(waiter, '^(%d+) (%d+) (%S+) (.*)$')
-      lease = tonumber(lease)
+      local seen, lease, metadata = string.match(waiter, '^(%d+) (%d+) (.*)$')
       local fence = math.max(now, last + 1)
       local alive = head == me
-      if not alive and now - tonumber(seen) <= patience * 1000 then
-        local grant = { 'grant', head, digits(fence), digits(now), digits(lease), held }
+      if not alive and now - tonumber(seen) <= PATIENCE * 1000 then
+        local grant = { 'grant', head, digits(fence), digits(now), lease, held }
         -- Nobody listens: its process is gone.
-        alive = redis.call('PUBLISH', channel, table.concat(grant, ' ')) > 0
+        alive = call('PUBLISH', channel_of(head), table.concat(grant, ' ')) > 0
       end
       if alive then
-        install(head, lease, channel, metadata, fence)
+        local waited = call('EXISTS', queue) == 1
+        write(held, head, fence, metadata, now + lease * 1000, waited)
         return head, fence
       end
     end
   end
 end
 
--- Takes the name from its holder, who had `fence`, and gives it on.
-local function vacate(fence, patience)
-  if not promote(fence, patience, nil) then
-    redis.call('DEL', held)
-    if now <= fence then
-      bury(tomb, fence)
-    end
+-- Takes the name from its holder, whose last fence was `last`, and gives it on.
+local function vacate(held, last)
+  if promote(held, last, nil) then
+    return
+  end
+  local waited = call('EXISTS', (beside(held))) == 1
+  if now > last and not waited then
+    call('DEL', held)
+  else
+    -- Whoever comes next must see it.
+    local stays = math.max(math.ceil((last - now) / 1000) + 1, waited and PATIENCE or 0)
+    call('SET', held, '#' .. digits(last), 'PX', stays)
   end
 end

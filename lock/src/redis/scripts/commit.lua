@@ -1,0 +1,121 @@
+-- Takes names, stands in line for them, and gives them back: many calls in one script, done in their
+-- order. An error ends its own call alone.
+--
+-- KEYS   for each call: the name's `held`
+-- ARGV   for each call one of
+--          try | wait | poll, owner, lease (ms), metadata, not after (us, 0: whenever)
+--          release, owner, last fence that was used ('': the one granted)
+-- Reply  for each call
+--          fence                  held by this owner from now on: its fence is also the server's time
+--          {1, fence, now}        held by this owner
+--          {2, place, left, now}  queued at `place`; the holder's lease has `left` ms
+--          {0, left, now}         held elsewhere (try)
+--          {3, now}               not known here (poll)
+--          {4, now}               too late: nothing was done
+--          1 | 0                  released, or there was nothing to release
+-- Cost   a free name: O(1), one command to acquire and two to release; else O(log waiters), and O(dead
+--        waiters) once for each of them
+-- Test   lock/tests/redis/wire.rs
+
+local function stand_in_line(queue, owner)
+  local tail = call('ZRANGE', queue, -1, -1, 'WITHSCORES')[2]
+  call('ZADD', queue, digits(math.max(now, tonumber(tail or 0) + 1)), owner)
+  return call('ZCARD', queue) - 1
+end
+
+-- A repeated call changes nothing but the lease of one who holds it.
+local function acquire(held, owner, lease, metadata, mode)
+  local holder, fence, words, ends = read(held)
+  if holder == owner then
+    write(held, owner, fence, words, now + lease * 1000, ends ~= nil)
+    return { 1, fence, now }
+  end
+  local queue, waiters = beside(held)
+  if not holder then
+    local last = fence
+    holder, fence = promote(held, last, owner)
+    if not holder and mode ~= 'poll' then
+      holder, fence = owner, math.max(now, last + 1)
+      write(held, owner, fence, metadata, now + lease * 1000, call('EXISTS', queue) == 1)
+    end
+    if holder == owner then
+      return { 1, fence, now }
+    end
+  end
+  local place = call('ZRANK', queue, owner)
+  if not place then
+    if mode == 'poll' then
+      return { 3, now }
+    end
+    if mode == 'try' then
+      local left = ends and math.ceil((ends - now) / 1000) or call('PTTL', held)
+      return { 0, left, now }
+    end
+    place = stand_in_line(queue, owner)
+  end
+  call('HSET', waiters, owner, digits(now) .. ' ' .. digits(lease) .. ' ' .. metadata)
+  call('PEXPIRE', queue, PATIENCE)
+  call('PEXPIRE', waiters, PATIENCE)
+  -- The holder's release is to look for those who wait.
+  holder, fence, words, ends = read(held)
+  ends = ends or now + call('PTTL', held) * 1000
+  write(held, holder, fence, words, ends, true)
+  return { 2, place + 1, math.ceil((ends - now) / 1000), now }
+end
+
+local function release(held, owner, used)
+  local holder, fence = read(held)
+  if holder == owner then
+    vacate(held, math.max(fence, used or 0))
+    return 1
+  end
+  local queue, waiters = beside(held)
+  local had = call('ZREM', queue, owner)
+  call('HDEL', waiters, owner)
+  if not holder then
+    vacate(held, fence)
+  end
+  return had
+end
+
+local function take(held, at, stamp)
+  local refusal = veto and veto(tonumber(ARGV[at + 5]))
+  if refusal then
+    return refusal
+  end
+  local mode, owner, lease, metadata = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local not_after = tonumber(ARGV[at + 4])
+  if not_after > 0 and now > not_after then
+    return { 4, now }
+  end
+  if mode ~= 'poll' and call('SET', held, owner .. stamp .. metadata, 'NX', 'PX', lease) then
+    return now
+  end
+  return acquire(held, owner, tonumber(lease), metadata, mode)
+end
+
+local function give(held, at)
+  local owner, used = ARGV[at + 1], tonumber(ARGV[at + 2])
+  if used and now > used then
+    local record = call('GET', held)
+    if record and string.sub(record, 1, OWNER) == owner then
+      call('DEL', held)
+      return 1
+    end
+  end
+  return release(held, owner, used)
+end
+
+local replies, at, stamp = {}, 1, ' ' .. digits(now) .. ' '
+for index = 1, #KEYS do
+  local act, size = take, TAKE
+  if ARGV[at] == 'release' then
+    act, size = give, 3
+  end
+  local done, reply = pcall(act, KEYS[index], at, stamp)
+  if not done then
+    reply = redis.error_reply(type(reply) == 'table' and reply.err or reply)
+  end
+  replies[index], at = reply, at + size
+end
+return replies
