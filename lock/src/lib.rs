@@ -49,6 +49,10 @@
 //! What no lock can promise is that a holder is not paused between a check and a write. For what must not
 //! happen twice, check the fence in the store, in the same transaction as the write.
 //!
+//! # What is guaranteed on Redis
+//!
+#![doc = include_str!("../GUARANTEES.md")]
+//!
 //! # Fences checked in the store
 //!
 //! | where | with | what holds |
@@ -69,8 +73,8 @@
 //! # Backends
 //!
 //! `Locks::redis(url)` (feature `redis`) keeps them on a Redis server for any number of processes; the docs of `RedisLocks`
-//! have its guarantee table, its keys and the permissions it needs. One server for now: no Sentinel, no Cluster, no TLS.
-//! `Locks::quorum(nodes)` keeps them in a majority of independent servers.
+//! have its keys and the permissions it needs. `RedisLocks::replicated` tells nobody of a lock before the replicas have it, and
+//! `Locks::quorum(nodes)` keeps locks in a majority of independent servers.
 //! `PlainRedis` locks the plain keys of services that lock with `SET NX PX` and know nothing of this library.
 //!
 //! [`backend::Backend`] is the seam behind which locks may be kept elsewhere; the module `conformance` (feature `testing`)
@@ -155,7 +159,8 @@ pub use fenced::*;
 pub use redis::Tls;
 #[cfg(feature = "redis")]
 pub use redis::{
-    PlainRedis, Quorum, QuorumError, Redis, RedisBuilder, RedisConfig, RedisError, RedisLocks,
+    NoReplicas, PlainRedis, Quorum, QuorumError, Redis, RedisBuilder, RedisConfig, RedisError,
+    RedisLocks, Replicated,
 };
 
 #[cfg(feature = "tower")]

@@ -21,7 +21,7 @@ impl Locks {
     /// | the connection is cut | holders keep their locks until their leases end; waiters ask for their places again |
     /// | the server is killed and restarted empty | its locks are gone: two may hold one until the old holder is told, on its reconnect, or its lease ends; fences rise all the same |
     /// | keys are flushed or evicted | as above, told by the next renewal |
-    /// | a primary fails over to a replica | grants that the replica had not got are lost: not protected here |
+    /// | a primary fails over to a replica | grants that the replica had not got are lost: see [`RedisLocks::replicated`] |
     /// | the server's clock steps back | fences go on rising; leases last longer by the step |
     /// | it steps forward | leases end early by the step, and their holders are told by the next renewal |
     ///

@@ -19,7 +19,7 @@ use mainstay_testkit::{
     redis::{Reply, Single},
 };
 
-use crate::{SOON, keys, ms, until_empty, within};
+use crate::{SOON, by_its_own_clock, guarantees::fence_refuses, keys, ms, until_empty, within};
 
 async fn servers(count: usize) -> Vec<Single> {
     let started = join_all((0..count).map(|_| Single::start())).await;
@@ -27,7 +27,7 @@ async fn servers(count: usize) -> Vec<Single> {
 }
 
 fn connect(url: &str) -> Redis {
-    Redis::builder(url).unwrap().budget(ms(300)).build().unwrap()
+    Redis::builder(url).unwrap().budget(ms(600)).build().unwrap()
 }
 
 /// Nodes that vote at once: what they lose is what a test takes from them.
@@ -124,27 +124,9 @@ async fn it_costs_what_the_docs_say() {
 }
 
 #[tokio::test]
-async fn quorum_process_dies() {
-    let runtime =
-        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let nodes = servers(3).await;
-    let urls: Vec<_> = nodes.iter().map(Single::url).collect();
-    let dying = runtime().unwrap();
-    let held = dying.spawn(async move {
-        let locks = Locks::builder().wait(SOON).lease(ms(1_000)).backend(of(urls));
-        locks.lock("a").await.map(|guard| (locks, guard))
-    });
-    let (_locks, guard) = held.await.unwrap().unwrap();
-    // With it go its connections; nothing is released.
-    dying.shutdown_background();
-    let next = within(client(&nodes).lock("a")).await.unwrap();
-    assert!(next.fence() > guard.fence() && !guard.is_held());
-}
-
-#[tokio::test]
 async fn one_node_killed_costs_nobody_a_lock() {
     let mut nodes = servers(3).await;
-    let (one, two) = (short_lived(&nodes, ms(1_000)), client(&nodes));
+    let (one, two) = (short_lived(&nodes, ms(1_500)), client(&nodes));
     let mut last = Fence::NONE;
     for down in 0..3 {
         let guard = within(one.lock("a")).await.unwrap();
@@ -156,7 +138,7 @@ async fn one_node_killed_costs_nobody_a_lock() {
         }
         nodes[down].kill().await.unwrap();
         // Renewed over the other two.
-        one.clock().sleep(ms(1_500)).await;
+        one.clock().sleep(ms(2_000)).await;
         assert!(guard.is_held());
         assert!(within(two.try_lock("a")).await.unwrap().is_none());
         assert_eq!(within(guard.release()).await, Released::Released);
@@ -205,7 +187,7 @@ async fn two_of_five_killed_cost_nobody_a_lock_and_three_end_it() {
     let other = within(two.lock("b")).await.unwrap();
     assert!(other.is_held());
     nodes[2].kill().await.unwrap();
-    assert_eq!(within(guard.lost()).await, LostReason::Unreachable);
+    assert!(by_its_own_clock(&within(guard.lost()).await));
     let error = within(two.lock("c")).await.unwrap_err();
     assert!(matches!(error, LockError::Backend { .. } | LockError::Unknown { .. }), "{error}");
     assert!(error.to_string().contains("3 are needed"), "{error}");
@@ -271,7 +253,7 @@ async fn quorum_client_on_the_minority_side() {
     cut_off(&proxies[0]).await;
     cut_off(&proxies[2]).await;
     let lost = within(work).await.unwrap_err();
-    assert_eq!(lost.reason, LostReason::Unreachable);
+    assert!(by_its_own_clock(&lost.reason));
     let next = within(others.lock("a")).await.unwrap();
     assert!(!guard.is_held() && next.fence() > guard.fence());
     let error = within(cut.lock("b").wait(ms(0))).await.unwrap_err();
@@ -422,6 +404,8 @@ async fn quorum_nodes_that_forget_and_vote_are_not_protected() {
     proxies[0].refuse().await;
     let guard = within(cut.lock("a")).await.unwrap();
     let rival = client(&nodes);
+    // Nobody tells the holder: it would be told when it is connected again.
+    proxies[1].refuse().await;
     nodes[1].restart().await.unwrap();
     let second = eventually(SOON, || async {
         match rival.try_lock("a").await {
@@ -429,7 +413,9 @@ async fn quorum_nodes_that_forget_and_vote_are_not_protected() {
             other => Err(format!("{other:?}")),
         }
     });
-    assert!(second.await.unwrap().fence() > guard.fence(), "only the fence tells them apart");
+    let second = second.await.unwrap();
+    assert!(guard.is_held(), "two hold it");
+    fence_refuses(&guard, &second).await;
 }
 
 #[tokio::test]
@@ -450,7 +436,7 @@ async fn quorum_a_minority_is_flushed() {
 }
 
 #[tokio::test]
-async fn quorum_a_majority_is_flushed() {
+async fn quorum_a_flushed_majority_is_not_protected() {
     let nodes = servers(3).await;
     let (one, two) = (short_lived(&nodes, ms(3_000)), client(&nodes));
     let guard = within(one.lock("a")).await.unwrap();
@@ -458,10 +444,10 @@ async fn quorum_a_majority_is_flushed() {
         node.command(&["FLUSHALL"]).await.unwrap();
     }
     let next = within(two.lock("a")).await.unwrap();
-    assert!(guard.is_held(), "nobody told it yet: not protected");
-    assert!(next.fence() > guard.fence());
-    assert_eq!(within(guard.lost()).await, LostReason::TakenOver);
+    assert!(guard.is_held(), "nobody told it yet: two hold it");
+    assert_eq!(within(guard.lost()).await, LostReason::TakenOver, "the next renewal tells");
     assert!(next.is_held());
+    fence_refuses(&guard, &next).await;
 }
 
 #[tokio::test]
