@@ -218,9 +218,8 @@ async fn a_lease_that_ends_while_replicas_are_waited_for_is_not_granted() {
     assert!(slow.remaining() <= ms(20_000 - 700), "{:?}", slow.remaining());
 }
 
-/// A `WAIT` before the write that it is about, or on another connection, waits for nothing.
 #[tokio::test]
-async fn scripts_and_connections_that_are_lost_do_not_make_an_early_wait() {
+async fn lost_scripts_and_connections_leave_no_lock_that_the_replicas_have_not() {
     let trio = Trio::start().await;
     let locks = replicated(&trio.primary().url(), 2, ms(20_000));
     for round in 0..10 {
@@ -236,6 +235,27 @@ async fn scripts_and_connections_that_are_lost_do_not_make_an_early_wait() {
         assert!(has(&trio.nodes[1], &name).await && has(&trio.nodes[2], &name).await);
         guard.release().await;
     }
+}
+
+/// The script is forgotten, so the renewal is written behind the `WAIT` that was sent with it; and that one is
+/// content with what was written before.
+#[tokio::test]
+async fn a_wait_that_overtook_its_write_does_not_count() {
+    let trio = Trio::start().await;
+    let locks = replicated(&trio.primary().url(), 2, ms(20_000));
+    let guard = within(locks.lock("a")).await.unwrap();
+    // Replicas acknowledge everything once a second.
+    let acknowledged = || async {
+        let info = trio.primary().command(&["INFO", "replication"]).await.unwrap();
+        let written = format!("offset={},", info.field("master_repl_offset").unwrap());
+        ["slave0", "slave1"].iter().all(|slave| info.field(slave).unwrap().contains(&written))
+    };
+    eventually(SOON, acknowledged).await.unwrap();
+    trio.primary().command(&["SCRIPT", "FLUSH", "SYNC"]).await.unwrap();
+    trio.cut();
+    let error = within(guard.extend(ms(60_000))).await.unwrap_err();
+    assert!(error.to_string().contains("1 of 2 replicas"), "{error}");
+    assert!(guard.remaining() <= ms(20_000), "{:?}", guard.remaining());
 }
 
 #[tokio::test]
