@@ -147,6 +147,7 @@ pub(crate) async fn renew(backend: Arc<dyn Backend>, holds: Vec<Arc<Hold>>) {
                 match result {
                     Renewed::Renewed => _ = renewal.claim.hold().renewed(sent, renewal.lease),
                     Renewed::NotHeld => _ = renewal.claim.hold().lose(&LostReason::TakenOver),
+                    Renewed::Unanswered => renewal.claim.hold().renewal_failed(),
                 }
             }
         }

@@ -89,6 +89,7 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     ///
     /// Either kind, if nothing is known of any of them; the client tries again until the leases end.
+    /// Of single ones it is told by [`Renewed::Unanswered`].
     async fn renew(&self, batch: &[Renewal]) -> Result<Vec<Renewed>, BackendError>;
 
     /// Gives back whatever the claim has: the lock, or its place in the queue.
@@ -183,6 +184,8 @@ pub enum Renewed {
     Renewed,
     /// The claim does not hold the lock.
     NotHeld,
+    /// Nothing is known of this one; the client tries again until the lease ends.
+    Unanswered,
 }
 
 /// What became of a release.

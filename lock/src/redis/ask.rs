@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use mainstay_core::Moment;
-use mainstay_redis::{Call, Invocation, RedisError, Reply};
+use mainstay_redis::{Call, Invocation, RedisError, Reply, Script};
 
 use super::{
     names::Held,
     registry::Stage,
-    scripts::{COMMIT, RENEW, VOTE},
+    scripts::{COMMIT, COMMIT_IN_CLUSTER, RENEW, VOTE},
     store::Store,
     wire::{self, Asked},
 };
@@ -52,7 +52,7 @@ impl Store {
     /// A request and the call that makes it.
     pub(super) fn ask(&self, claim: &Claim, mode: Mode) -> (Request, Invocation<'_>) {
         let (since, lease) = (claim.clock().now(), claim.lease());
-        let script = if self.votes_after.is_some() { &VOTE } else { &COMMIT };
+        let script = if self.votes_after.is_some() { &VOTE } else { self.commit() };
         let script = self.redis.eval(script, [self.held(claim.key()).as_ref()]);
         let word = match mode {
             Mode::Try => "try",
@@ -61,6 +61,8 @@ impl Store {
         };
         let script = script.arg(word).arg(self.name(claim.owner())).arg(millis(lease));
         let not_after = self.time.not_later(since, self.redis.config().budget);
+        // Which node's clock that is, nobody knows.
+        let not_after = not_after.filter(|_| !self.redis.is_cluster());
         let script = script.arg(claim.metadata().unwrap_or_default()).arg(not_after.unwrap_or(0));
         let script = match self.votes_after {
             Some(seconds) => script.arg(seconds),
@@ -129,11 +131,15 @@ impl Store {
 
     /// The call that gives back what an owner has; `used` is the last fence that it used, if it is known.
     pub(super) fn release(&self, held: &Held, owner: Owner, used: Fence) -> Invocation<'_> {
-        let script = self.redis.eval(&COMMIT, [held.as_ref()]).arg("release").arg(self.name(owner));
+        let script = self.redis.eval(self.commit(), [held.as_ref()]).arg("release").arg(self.name(owner));
         match used {
             Fence::NONE => script.arg(""),
             used => script.arg(used.get()),
         }
+    }
+
+    fn commit(&self) -> &'static Script {
+        if self.redis.is_cluster() { &COMMIT_IN_CLUSTER } else { &COMMIT }
     }
 
     /// Has a look whether a claim holds its lock still.

@@ -1,14 +1,17 @@
 //! The seam.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use mainstay_core::Key;
+use mainstay_redis::Call;
 
 use super::{
     RedisLocks,
     ask::{Mode, millis},
-    scripts::{FORCE, INSPECT, RENEW},
+    names::bucket,
+    scripts::{FORCE, FORCE_IN_CLUSTER, INSPECT, RENEW},
+    store::Store,
     wire,
 };
 use crate::{
@@ -43,6 +46,38 @@ impl RedisLocks {
     }
 }
 
+impl Store {
+    /// Which renewals one script can be about: all, or in a Cluster those of a bucket.
+    fn together(&self, batch: &[Renewal]) -> Vec<Vec<usize>> {
+        if !self.redis.is_cluster() {
+            return vec![(0..batch.len()).collect()];
+        }
+        let mut buckets: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        for (at, renewal) in batch.iter().enumerate() {
+            buckets.entry(bucket(renewal.claim.key())).or_default().push(at);
+        }
+        buckets.into_values().collect()
+    }
+
+    /// Puts the renewals of one group into the connection's queue.
+    fn renew(&self, batch: &[Renewal], group: &[usize]) -> Call {
+        let held: Vec<_> = group.iter().map(|at| self.held(batch[*at].claim.key())).collect();
+        let mut script = self.redis.eval(&RENEW, held.iter().map(AsRef::as_ref));
+        for renewal in group.iter().map(|at| &batch[*at]) {
+            script = script.arg(self.name(renewal.claim.owner())).arg(millis(renewal.lease));
+        }
+        script.call()
+    }
+
+    fn note_renewal(&self, renewal: &Renewal, renewed: i64) -> Renewed {
+        if renewed != 0 {
+            return Renewed::Renewed;
+        }
+        self.registry.leave(renewal.claim.owner());
+        Renewed::NotHeld
+    }
+}
+
 #[async_trait]
 impl Backend for RedisLocks {
     fn submit(&self, order: Order) -> Option<Order> {
@@ -68,21 +103,28 @@ impl Backend for RedisLocks {
 
     async fn renew(&self, batch: &[Renewal]) -> Result<Vec<Renewed>, BackendError> {
         let store = &self.store;
-        let held: Vec<_> = batch.iter().map(|renewal| store.held(renewal.claim.key())).collect();
-        let mut script = store.redis.eval(&RENEW, held.iter().map(AsRef::as_ref));
-        for renewal in batch {
-            script = script.arg(store.name(renewal.claim.owner())).arg(millis(renewal.lease));
-        }
-        let reply = script.call().await.map_err(wire::failure)?;
-        let renewed: Vec<i64> = reply.read().map_err(wire::failure)?;
-        let note = |(renewal, renewed): (&Renewal, i64)| match renewed {
-            0 => {
-                store.registry.leave(renewal.claim.owner());
-                Renewed::NotHeld
+        // All are on their way before the first is waited for.
+        let groups = store.together(batch);
+        let calls: Vec<_> = groups.iter().map(|group| store.renew(batch, group)).collect();
+        let (mut results, mut broken) = (vec![Renewed::Unanswered; batch.len()], None);
+        for (group, call) in groups.iter().zip(calls) {
+            let renewed = call.await.and_then(|reply| reply.read::<Vec<i64>>());
+            match renewed {
+                Ok(renewed) => group.iter().zip(renewed).for_each(|(at, renewed)| {
+                    results[*at] = store.note_renewal(&batch[*at], renewed);
+                }),
+                Err(error) => {
+                    tracing::debug!(%error, leases = group.len(), "renewals have no answer");
+                    broken = Some(error);
+                }
             }
-            _ => Renewed::Renewed,
-        };
-        Ok(batch.iter().zip(renewed).map(note).collect())
+        }
+        match broken {
+            Some(error) if results.iter().all(|one| *one == Renewed::Unanswered) => {
+                Err(wire::failure(error))
+            }
+            _ => Ok(results),
+        }
     }
 
     async fn release(&self, claim: &Claim) -> Result<GivenBack, BackendError> {
@@ -92,7 +134,9 @@ impl Backend for RedisLocks {
     }
 
     async fn force_release(&self, key: &Key, reason: Arc<str>) -> Result<bool, BackendError> {
-        let script = self.store.redis.eval(&FORCE, [self.store.held(key).as_ref()]);
+        let redis = &self.store.redis;
+        let script = if redis.is_cluster() { &FORCE_IN_CLUSTER } else { &FORCE };
+        let script = redis.eval(script, [self.store.held(key).as_ref()]);
         let call = script.arg(&*reason).call();
         let held: i64 = call.await.and_then(|reply| reply.read()).map_err(wire::failure)?;
         Ok(held != 0)

@@ -47,6 +47,10 @@ impl Store {
                 let Some(claim) = self.registry.claim(owner) else {
                     return self.give_back(owner, &holder, fence);
                 };
+                if self.redis.is_cluster() {
+                    // Lasts for a moment only, by the clock of one node among many.
+                    return self.ask_again(&claim);
+                }
                 let Some(since) = self.time.not_after(at, claim.clock().now()) else {
                     return self.ask_again(&claim);
                 };

@@ -7,8 +7,10 @@ use crate::{builder::LocksBuilder, locks::Locks};
 
 impl Locks {
     /// Locks kept in the Redis at `url`, shared by all processes that use it. Nothing is sent yet.
+    /// `rediss://` is encrypted (feature `redis-tls`).
     ///
-    /// [`LocksBuilder::redis`] takes a connection that you made, and
+    /// [`LocksBuilder::redis`] takes a connection that you made, with settings of its own, by
+    /// [`Redis::sentinel`] or by [`Redis::cluster`], and
     /// [`LocksBuilder::backend`] with [`RedisLocks::with_namespace`] a namespace of your own.
     ///
     /// # What is guaranteed

@@ -8,6 +8,18 @@ macro_rules! text {
     };
 }
 
+macro_rules! in_cluster {
+    ($file:literal) => {
+        concat!(
+            include_str!("scripts/lane.lua"),
+            "\n",
+            include_str!("scripts/cluster.lua"),
+            "\n",
+            include_str!($file)
+        )
+    };
+}
+
 pub(super) static COMMIT: Script = Script::joined(text!("scripts/commit.lua"));
 /// On a node of a quorum.
 pub(super) static VOTE: Script = Script::joined(concat!(
@@ -19,4 +31,6 @@ pub(super) static VOTE: Script = Script::joined(concat!(
 ));
 pub(super) static RENEW: Script = Script::new(text!("scripts/renew.lua"));
 pub(super) static FORCE: Script = Script::new(text!("scripts/force.lua"));
+pub(super) static COMMIT_IN_CLUSTER: Script = Script::joined(in_cluster!("scripts/commit.lua"));
+pub(super) static FORCE_IN_CLUSTER: Script = Script::new(in_cluster!("scripts/force.lua"));
 pub(super) static INSPECT: Script = Script::new(text!("scripts/inspect.lua"));

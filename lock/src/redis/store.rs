@@ -12,7 +12,8 @@ use tokio::task::JoinHandle;
 use super::{listener, names::Held, registry::Registry, server_time::ServerTime, wire};
 use crate::{backend::Owner, spawn::Spawner};
 
-/// Locks kept in a Redis, beside all other processes that use the same server and namespace.
+/// Locks kept in a Redis, beside all other processes that use the same server and namespace: a single one, a
+/// primary that Sentinels name, or a Cluster.
 ///
 /// A clone uses the same connection and the same channel. See [`Locks::redis`](crate::Locks::redis)
 /// for the guarantees.
@@ -45,6 +46,15 @@ use crate::{backend::Owner, spawn::Spawner};
 /// `CLIENT KILL`, `INFO`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`, `EXISTS`, `SET`,
 /// `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `ZADD`, `ZCARD`, `ZPOPMIN`, `ZRANGE`, `ZRANK`, `ZREM`, `HDEL`, `HGET`
 /// and `HSET`.
+///
+/// # On a Cluster
+///
+/// The locks of a bucket are on one node, so 100 renewals take a script for each bucket among them, 64 at
+/// most. A node does not learn whether a waiter hears of its grant. It is granted for a second, and whoever
+/// hears of it asks again at once, for the whole lease: one script more for each hand-over. A grant to a process
+/// that is gone so lasts a second, until the next waiter's look, 5 s after its last one at most. While a slot
+/// migrates its locks can be neither taken nor renewed: let that take less than a third of the lease.
+/// `CLUSTER INFO`, `CLUSTER SLOTS` and `PING` must be allowed besides, and with Sentinels `ROLE`.
 ///
 /// # When the backend is down
 ///

@@ -4,6 +4,7 @@
 
 mod conformance;
 mod election;
+mod failover;
 mod fences;
 mod guarantees;
 mod incidents;
@@ -14,12 +15,12 @@ mod tokens;
 mod troubles;
 mod wire;
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use mainstay_lock::{Clock, Key, Locks, LostReason, Redis};
 use mainstay_testkit::{
     eventually,
-    redis::{Reply, Single},
+    redis::{Reply, Single, command},
 };
 
 /// Longer than anything should take.
@@ -64,7 +65,11 @@ fn key_of(name: &str, part: &str) -> String {
 }
 
 async fn keys(server: &Single) -> Vec<String> {
-    let Reply::List(keys) = server.command(&["KEYS", "*"]).await.unwrap() else {
+    keys_at(server.addr()).await
+}
+
+async fn keys_at(server: SocketAddr) -> Vec<String> {
+    let Reply::List(keys) = command(server, &["KEYS", "*"]).await.unwrap() else {
         panic!("a list of keys")
     };
     keys.iter().filter_map(|key| key.text().map(str::to_owned)).collect()
@@ -72,8 +77,15 @@ async fn keys(server: &Single) -> Vec<String> {
 
 /// Nothing is left on the server once nobody uses it.
 async fn until_empty(server: &Single) {
+    until_all_empty(&[server.addr()]).await;
+}
+
+async fn until_all_empty(servers: &[SocketAddr]) {
     let empty = || async {
-        let left = keys(server).await;
+        let mut left = Vec::new();
+        for server in servers {
+            left.extend(keys_at(*server).await);
+        }
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left")) }
     };
     eventually(SOON, empty).await.unwrap();

@@ -27,6 +27,10 @@ local PATIENCE = 15000
 -- A quorum's node may refuse to take part: then a call that takes has an argument more.
 local veto, TAKE = nil, 5
 
+-- In a Cluster: how long (ms) a grant lasts that is told by push, because a node counts its own listeners
+-- only. Whoever hears of it asks again at once.
+local CLAIM = nil
+
 local function digits(number)
   return string.format('%.0f', number)
 end
@@ -87,15 +91,16 @@ local function promote(held, last, me)
     if waiter then
       local seen, lease, metadata = string.match(waiter, '^(%d+) (%d+) (.*)$')
       local fence = math.max(now, last + 1)
-      local alive = head == me
+      local alive, term = head == me, tonumber(lease)
       if not alive and now - tonumber(seen) <= PATIENCE * 1000 then
-        local grant = { 'grant', head, digits(fence), digits(now), lease, held }
+        term = math.min(term, CLAIM or term)
+        local grant = { 'grant', head, digits(fence), digits(now), digits(term), held }
         -- Nobody listens: its process is gone.
-        alive = call('PUBLISH', channel_of(head), table.concat(grant, ' ')) > 0
+        alive = call('PUBLISH', channel_of(head), table.concat(grant, ' ')) > 0 or CLAIM ~= nil
       end
       if alive then
         local waited = call('EXISTS', queue) == 1
-        write(held, head, fence, metadata, now + lease * 1000, waited)
+        write(held, head, fence, metadata, now + term * 1000, waited)
         return head, fence
       end
     end

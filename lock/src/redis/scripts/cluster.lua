@@ -1,0 +1,5 @@
+-- Put behind lane.lua in a Cluster.
+--
+-- Test   lock/tests/redis/failover.rs
+
+CLAIM = 1000
