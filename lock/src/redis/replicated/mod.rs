@@ -34,6 +34,8 @@ use crate::spawn::Spawner;
 /// With fewer than all replicas configured, a replica that never had the lock may be promoted: measured,
 /// `WAIT 1` of two replicas lost nine grants of ten when the primary was cut off with the other one.
 ///
+/// Not for a Cluster yet: nothing is granted there, because one wait is about one node.
+///
 /// What it does not protect from: a promoted replica that had lost its data in between; operators who flush;
 /// a clock of the new primary that is ahead by more than the drift of one percent of a lease, which ends leases
 /// early; and a holder that is paused, which only a fence checked downstream refuses. `WAIT` is no consensus. For
