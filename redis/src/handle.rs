@@ -3,12 +3,13 @@
 use std::{fmt, sync::Arc};
 
 use mainstay_core::Clock;
-use redis::{Client, Cmd, ToRedisArgs};
+use redis::{Client, Cmd, ToRedisArgs, cmd};
 use tokio::sync::oneshot;
 
 use crate::{
     builder::{RedisBuilder, Target},
     call::Call,
+    check::{Ask, Check},
     cluster::{Cluster, slot_of, slot_of_command},
     config::RedisConfig,
     error::RedisError,
@@ -222,6 +223,26 @@ impl Redis {
     /// is told that this may be so.
     pub fn subscribe(&self, channel: impl Into<Arc<str>>) -> Subscription {
         Subscription::new(self, channel.into())
+    }
+
+    /// Starts a look at the server, or servers, before they are relied on.
+    pub fn check(&self) -> Check<'_> {
+        Check::new(self)
+    }
+
+    /// One way to ask each server that takes writes.
+    pub(crate) async fn servers(&self) -> Result<Vec<Box<Ask<'_>>>, RedisError> {
+        match &self.inner.way {
+            Way::Lane(_) => Ok(vec![Box::new(|command| self.call(command))]),
+            Way::Cluster(cluster) => {
+                // Once this is answered the nodes are known.
+                self.call_near("", cmd("PING")).await?;
+                let ask = |lane: Arc<Lane>| -> Box<Ask<'_>> {
+                    Box::new(move |command| cluster.ask(&lane, command))
+                };
+                Ok(cluster.lanes().into_iter().map(ask).collect())
+            }
+        }
     }
 
     /// The clock that budgets run on.

@@ -105,6 +105,7 @@
 mod actor;
 mod builder;
 mod call;
+mod check;
 mod cluster;
 mod config;
 mod error;
@@ -127,6 +128,7 @@ mod tls;
 
 pub use builder::RedisBuilder;
 pub use call::{Call, Reply};
+pub use check::{Check, Finding};
 pub use config::RedisConfig;
 pub use error::{Cause, RedisError};
 pub use handle::Redis;

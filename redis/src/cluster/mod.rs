@@ -137,8 +137,13 @@ impl Cluster {
         self.seeds.first().expect("the builder refuses a Cluster without seeds")
     }
 
+    /// The lanes to the nodes that are known to serve slots.
+    pub(crate) fn lanes(&self) -> Vec<Arc<Lane>> {
+        self.read().lanes.values().cloned().collect()
+    }
+
     /// Asks one lane a question of our own.
-    fn ask(&self, lane: &Lane, question: Cmd) -> Call {
+    pub(crate) fn ask(&self, lane: &Lane, question: Cmd) -> Call {
         let (answer, answered) = oneshot::channel();
         let deadline = self.clock.now() + self.config.budget;
         let name = lane.place().name().clone();

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod answers;
+mod check;
 mod cluster;
 mod joined;
 mod pushes;
