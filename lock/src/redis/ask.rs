@@ -131,7 +131,8 @@ impl Store {
 
     /// The call that gives back what an owner has; `used` is the last fence that it used, if it is known.
     pub(super) fn release(&self, held: &Held, owner: Owner, used: Fence) -> Invocation<'_> {
-        let script = self.redis.eval(self.commit(), [held.as_ref()]).arg("release").arg(self.name(owner));
+        let script =
+            self.redis.eval(self.commit(), [held.as_ref()]).arg("release").arg(self.name(owner));
         match used {
             Fence::NONE => script.arg(""),
             used => script.arg(used.get()),

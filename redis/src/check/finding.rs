@@ -54,7 +54,9 @@ pub enum Finding {
         server: Arc<str>,
     },
     /// The user may not do what is needed.
-    #[error("{server} does not allow `{command}` ({reason}): grant it to the user of this connection")]
+    #[error(
+        "{server} does not allow `{command}` ({reason}): grant it to the user of this connection"
+    )]
     NotAllowed {
         /// The server's address.
         server: Arc<str>,

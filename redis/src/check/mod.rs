@@ -4,7 +4,7 @@ mod finding;
 
 use std::{fmt, sync::Arc};
 
-use redis::{Cmd, cmd};
+use redis::{Arg, Cmd, cmd};
 
 pub use self::finding::Finding;
 use crate::{
@@ -184,10 +184,13 @@ fn info(section: &str) -> Cmd {
 
 /// The command's words up to the first that is the user's.
 fn name(command: &Cmd) -> String {
-    let word = |at| command.arg_idx(at).map(|word| String::from_utf8_lossy(word).to_uppercase());
-    let first = word(0).unwrap_or_default();
+    let mut words = command.args_iter().filter_map(|arg| match arg {
+        Arg::Simple(word) => Some(String::from_utf8_lossy(word).to_uppercase()),
+        _ => None,
+    });
+    let first = words.next().unwrap_or_default();
     let two = ["CLIENT", "SCRIPT", "CLUSTER", "ACL", "CONFIG", "INFO"].contains(&&*first);
-    match word(1).filter(|_| two) {
+    match words.next().filter(|_| two) {
         Some(second) => format!("{first} {second}"),
         None => first,
     }

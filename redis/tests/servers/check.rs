@@ -26,7 +26,11 @@ async fn what_is_wrong_is_said_with_what_to_do() {
     assert_eq!(findings.len(), 3, "{findings:?}");
     let address = server.addr().to_string();
     assert!(findings.iter().all(|finding| finding.server() == address), "{findings:?}");
-    assert!(findings[1].to_string().contains("set `maxmemory-policy noeviction`"), "{}", findings[1]);
+    assert!(
+        findings[1].to_string().contains("set `maxmemory-policy noeviction`"),
+        "{}",
+        findings[1]
+    );
     server.command(&["REPLICAOF", "127.0.0.1", "1"]).await.unwrap();
     let findings = redis.check().run().await.unwrap();
     assert!(matches!(&findings[0], Finding::Replica { .. }), "{findings:?}");
