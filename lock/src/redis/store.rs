@@ -52,8 +52,10 @@ use crate::{backend::Owner, spawn::Spawner};
 /// The locks of a bucket are on one node, so 100 renewals take a script for each bucket among them, 64 at
 /// most. A node does not learn whether a waiter hears of its grant. It is granted for a second, and whoever
 /// hears of it asks again at once, for the whole lease: one script more for each hand-over. A grant to a process
-/// that is gone so lasts a second, until the next waiter's look, 5 s after its last one at most. While a slot
-/// migrates its locks can be neither taken nor renewed: let that take less than a third of the lease.
+/// that is gone so lasts a second, until the next waiter's look, 5 s after its last one at most. A request
+/// that reaches its node late is not refused as elsewhere, because nodes' clocks differ. While a slot migrates,
+/// calls about several of its locks at once fail, their renewal among them: let that take less than a third
+/// of the lease.
 /// `CLUSTER INFO`, `CLUSTER SLOTS` and `PING` must be allowed besides, and with Sentinels `ROLE`.
 ///
 /// # When the backend is down

@@ -90,21 +90,24 @@ async fn a_lock_lives_on_in_a_cluster_and_a_lost_one_is_lost_for_its_holder_too(
 #[tokio::test]
 async fn a_grant_to_a_process_that_is_gone_does_not_last_in_a_cluster() {
     let cluster = Cluster::start().await.unwrap();
-    let one = clustered(&cluster);
+    let (one, two) = (clustered(&cluster), clustered(&cluster));
     let guard = within(one.lock("a").lease(Duration::from_secs(60))).await.unwrap();
-    let node = cluster.primary_of(cluster.slot_of(&key_of("a", "held")).await.unwrap());
-    let node = node.await.unwrap();
-    let seen = format!("{}000", std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_millis());
+    let waiter = tokio::spawn(two.lock("a").into_future());
+    crate::until_waiting(&one, "a", 1).await;
+    let slot = cluster.slot_of(&key_of("a", "held")).await.unwrap();
+    let node = cluster.primary_of(slot).await.unwrap();
+    // In front of the other, and seen just now by the server's clock, or later.
     let dead = "00nobody-listens:000000000000dead:0000000000000001";
-    let waiter = format!("{seen} 60000 ");
     command(node, &["ZADD", &key_of("a", "queue"), "1", dead]).await.unwrap();
-    command(node, &["HSET", &key_of("a", "waiters"), dead, &waiter]).await.unwrap();
+    let waiters = key_of("a", "waiters");
+    command(node, &["HSET", &waiters, dead, "9000000000000000 60000 "]).await.unwrap();
     guard.release().await;
-    let holder = command(node, &["GET", &key_of("a", "held")]).await.unwrap();
-    assert!(holder.text().unwrap().starts_with(dead), "{holder}");
-    let left = command(node, &["PTTL", &key_of("a", "held")]).await.unwrap();
-    assert!(matches!(left, Reply::Int(1..=1_000)), "{left}");
-    assert!(take(&one, "a").await.is_held());
+    let info = one.inspect("a").await.unwrap();
+    let holder = info.holder.expect("the one that is gone");
+    assert!(holder.remaining <= Duration::from_secs(1), "{:?}", holder.remaining);
+    assert_eq!(info.waiters, 1);
+    let next = within(waiter).await.unwrap().unwrap();
+    assert!(next.is_held() && next.fence() > holder.fence);
 }
 
 /// One that is heard of lasts as long as it was asked for.
