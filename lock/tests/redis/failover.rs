@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use mainstay_lock::{LockGuard, Locks, Redis, RedisBuilder};
 use mainstay_testkit::{
     eventually,
-    redis::{Cluster, Reply, Sentinel, command},
+    redis::{Cluster, Sentinel, command},
 };
 
 use crate::{key_of, ms, within};
