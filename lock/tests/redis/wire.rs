@@ -181,18 +181,23 @@ async fn a_lost_push_is_made_up_for_by_a_poll() {
     assert!(next.is_held() && next.fence() > guard.fence());
 }
 
-/// What the documentation asks of an administrator is enough.
-#[tokio::test]
-async fn the_documented_permissions_suffice() {
-    let server = Single::start().await.unwrap();
+/// Makes a user who may do what the documentation of `RedisLocks` asks for, and `more`. The URL with its name.
+pub(crate) async fn allow_documented(server: &Single, more: &[&str]) -> String {
     let commands = "+hello +client|info +client|kill +info +subscribe +unsubscribe +evalsha +script|load \
                     +time +get +exists +set +del +pexpire +pttl +publish +zadd +zcard +zpopmin +zrange +zrank \
                     +zrem +hdel +hget +hset";
     let mut rule = vec!["ACL", "SETUSER", "locks", "reset", "on", ">secret"];
     rule.extend(["~{mainstay:lock1:*", "&mainstay:lock1:*"]);
-    rule.extend(commands.split_whitespace());
+    rule.extend(commands.split_whitespace().chain(more.iter().copied()));
     server.command(&rule).await.unwrap();
-    let url = server.url().replace("redis://", "redis://locks:secret@");
+    server.url().replace("redis://", "redis://locks:secret@")
+}
+
+/// What the documentation asks of an administrator is enough.
+#[tokio::test]
+async fn the_documented_permissions_suffice() {
+    let server = Single::start().await.unwrap();
+    let url = allow_documented(&server, &[]).await;
     let (one, two) = (Locks::redis(&url).unwrap(), Locks::redis(&url).unwrap());
     let guard = within(one.lock("a").metadata("m")).await.unwrap();
     let waiter = tokio::spawn(two.lock_timeout("a", SOON));
