@@ -8,7 +8,7 @@ use mainstay_redis::{Call, Invocation, RedisError, Reply, Script};
 use super::{
     names::Held,
     registry::Stage,
-    scripts::{COMMIT, COMMIT_IN_CLUSTER, RENEW, VOTE},
+    scripts::{COMMIT, COMMIT_IN_CLUSTER, RENEW, SHARE, SHARE_RENEW, VOTE},
     store::Store,
     wire::{self, Asked},
 };
@@ -16,6 +16,7 @@ use crate::{
     backend::{Answer, BackendError, Claim, Grant, Owner, Replier},
     fence::Fence,
     lost::LostReason,
+    mode::Mode as Sharing,
 };
 
 /// What to do if the lock is held.
@@ -52,19 +53,22 @@ impl Store {
     /// A request and the call that makes it.
     pub(super) fn ask(&self, claim: &Claim, mode: Mode) -> (Request, Invocation<'_>) {
         let (since, lease) = (claim.clock().now(), claim.lease());
-        let script = if self.votes_after.is_some() { &VOTE } else { self.commit() };
-        let script = self.redis.eval(script, [self.held(claim.key()).as_ref()]);
+        let (held, sharing) = (self.held(claim.key()), claim.mode());
+        // A quorum has no readers.
+        let votes_after = self.votes_after.filter(|_| sharing == Sharing::Exclusive);
+        let script = if votes_after.is_some() { &VOTE } else { self.calls_of(sharing) };
+        let script = self.redis.eval(script, [held.as_ref()]);
         let word = match mode {
             Mode::Try => "try",
             Mode::Wait => "wait",
             Mode::Poll => "poll",
         };
-        let script = script.arg(word).arg(self.name(claim.owner())).arg(millis(lease));
+        let script = script.arg(word).arg(self.name(claim.owner(), sharing)).arg(millis(lease));
         let not_after = self.time.not_later(since, self.redis.config().budget);
         // Which node's clock that is, nobody knows.
         let not_after = not_after.filter(|_| !self.redis.is_cluster());
         let script = script.arg(claim.metadata().unwrap_or_default()).arg(not_after.unwrap_or(0));
-        let script = match self.votes_after {
+        let script = match votes_after {
             Some(seconds) => script.arg(seconds),
             None => script,
         };
@@ -130,23 +134,42 @@ impl Store {
     }
 
     /// The call that gives back what an owner has; `used` is the last fence that it used, if it is known.
-    pub(super) fn release(&self, held: &Held, owner: Owner, used: Fence) -> Invocation<'_> {
-        let script =
-            self.redis.eval(self.commit(), [held.as_ref()]).arg("release").arg(self.name(owner));
+    pub(super) fn release(
+        &self,
+        held: &Held,
+        (owner, mode): (Owner, Sharing),
+        used: Fence,
+    ) -> Invocation<'_> {
+        let script = self.redis.eval(self.calls_of(mode), [held.as_ref()]);
+        let script = script.arg("release").arg(self.name(owner, mode));
         match used {
             Fence::NONE => script.arg(""),
             used => script.arg(used.get()),
         }
     }
 
-    fn commit(&self) -> &'static Script {
-        if self.redis.is_cluster() { &COMMIT_IN_CLUSTER } else { &COMMIT }
+    /// The script that takes and gives back.
+    fn calls_of(&self, mode: Sharing) -> &'static Script {
+        match mode {
+            Sharing::Shared => &SHARE,
+            Sharing::Exclusive if self.redis.is_cluster() => &COMMIT_IN_CLUSTER,
+            Sharing::Exclusive => &COMMIT,
+        }
     }
 
     /// Has a look whether a claim holds its lock still.
     pub(super) fn look(&self, claim: &Claim) -> Call {
-        let script = self.redis.eval(&RENEW, [self.held(claim.key()).as_ref()]);
-        script.arg(self.name(claim.owner())).arg(0).call()
+        let held = self.held(claim.key());
+        let script = self.redis.eval(renewals_of(claim.mode()), [held.as_ref()]);
+        script.arg(self.name(claim.owner(), claim.mode())).arg(0).call()
+    }
+}
+
+/// The script that renews.
+pub(super) fn renewals_of(mode: Sharing) -> &'static Script {
+    match mode {
+        Sharing::Exclusive => &RENEW,
+        Sharing::Shared => &SHARE_RENEW,
     }
 }
 

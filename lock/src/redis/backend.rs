@@ -8,15 +8,16 @@ use mainstay_redis::Call;
 
 use super::{
     RedisLocks,
-    ask::{Mode, millis},
+    ask::{Mode, millis, renewals_of},
     names::bucket,
-    scripts::{FORCE, FORCE_IN_CLUSTER, INSPECT, RENEW},
+    scripts::{FORCE, FORCE_IN_CLUSTER, INSPECT},
     store::Store,
     wire,
 };
 use crate::{
     backend::{Answer, Backend, BackendError, Claim, GivenBack, Order, Renewal, Renewed, Replier},
     inspect::LockInfo,
+    mode::Mode as Sharing,
 };
 
 impl RedisLocks {
@@ -39,7 +40,8 @@ impl RedisLocks {
         let store = &self.store;
         // First: whatever is sent for this claim by others is in the queue before this.
         store.registry.leave(claim.owner());
-        let call = store.release(&store.held(claim.key()), claim.owner(), claim.fence());
+        let call =
+            store.release(&store.held(claim.key()), (claim.owner(), claim.mode()), claim.fence());
         call.call_with(|answer| {
             reply.send(answer.map_err(wire::failure).and_then(wire::given_back));
         });
@@ -47,24 +49,26 @@ impl RedisLocks {
 }
 
 impl Store {
-    /// Which renewals one script can be about: all, or in a Cluster those of a bucket.
+    /// Which renewals one script can be about: those of a mode, and in a Cluster of a bucket.
     fn together(&self, batch: &[Renewal]) -> Vec<Vec<usize>> {
-        if !self.redis.is_cluster() {
-            return vec![(0..batch.len()).collect()];
-        }
-        let mut buckets: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+        let mut groups: BTreeMap<(bool, u32), Vec<usize>> = BTreeMap::new();
         for (at, renewal) in batch.iter().enumerate() {
-            buckets.entry(bucket(renewal.claim.key())).or_default().push(at);
+            let is_shared = renewal.claim.mode() == Sharing::Shared;
+            let bucket = if self.redis.is_cluster() { bucket(renewal.claim.key()) } else { 0 };
+            groups.entry((is_shared, bucket)).or_default().push(at);
         }
-        buckets.into_values().collect()
+        groups.into_values().collect()
     }
 
     /// Puts the renewals of one group into the connection's queue.
     fn renew(&self, batch: &[Renewal], group: &[usize]) -> Call {
         let held: Vec<_> = group.iter().map(|at| self.held(batch[*at].claim.key())).collect();
-        let mut script = self.redis.eval(&RENEW, held.iter().map(AsRef::as_ref));
+        // A group is never empty, and all in it are of one mode.
+        let mode = batch[group[0]].claim.mode();
+        let mut script = self.redis.eval(renewals_of(mode), held.iter().map(AsRef::as_ref));
         for renewal in group.iter().map(|at| &batch[*at]) {
-            script = script.arg(self.name(renewal.claim.owner())).arg(millis(renewal.lease));
+            let name = self.name(renewal.claim.owner(), mode);
+            script = script.arg(name).arg(millis(renewal.lease));
         }
         script.call()
     }
@@ -87,6 +91,11 @@ impl Backend for RedisLocks {
             Order::Release { claim, reply } => self.release_for(&claim, reply),
         }
         None
+    }
+
+    /// Not in a Cluster yet, where nobody is told at once whether a waiter's process is there.
+    fn shares(&self) -> bool {
+        !self.store.redis.is_cluster()
     }
 
     async fn acquire(&self, claim: &Claim, queue: bool) -> Result<Answer, BackendError> {
@@ -134,18 +143,29 @@ impl Backend for RedisLocks {
     }
 
     async fn force_release(&self, key: &Key, reason: Arc<str>) -> Result<bool, BackendError> {
-        let redis = &self.store.redis;
+        let (redis, held) = (&self.store.redis, self.store.held(key));
         let script = if redis.is_cluster() { &FORCE_IN_CLUSTER } else { &FORCE };
-        let script = redis.eval(script, [self.store.held(key).as_ref()]);
-        let call = script.arg(&*reason).call();
-        let held: i64 = call.await.and_then(|reply| reply.read()).map_err(wire::failure)?;
-        Ok(held != 0)
+        let mut any = false;
+        for _ in 0..ROUNDS {
+            let call = redis.eval(script, [held.as_ref()]).arg(&*reason).call();
+            let told: i64 = call.await.and_then(|reply| reply.read()).map_err(wire::failure)?;
+            any |= told != 0;
+            if told != MORE {
+                break;
+            }
+        }
+        Ok(any)
     }
 
     async fn inspect(&self, key: &Key) -> Result<LockInfo, BackendError> {
         let script = self.store.redis.eval(&INSPECT, [self.store.held(key).as_ref()]);
         let reply = script.call().await.map_err(wire::failure)?;
-        let (holder, waiters) = wire::shown(reply)?;
-        Ok(LockInfo::new(key.clone(), holder, waiters))
+        wire::shown(key, reply)
     }
 }
+
+/// What a forced release says where more readers are left than one call takes.
+const MORE: i64 = 2;
+
+/// 128 readers each.
+const ROUNDS: usize = 1_024;

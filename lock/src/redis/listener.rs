@@ -5,14 +5,14 @@ use std::sync::{Arc, Weak};
 use mainstay_redis::{Call, Push, Subscription};
 
 use super::{
-    ask::{Heard, Mode, Request},
+    ask::{self, Heard, Request},
     names::Held,
     registry::Stage,
     store::Store,
     wire::{self, News},
 };
 use crate::{
-    backend::{Answer, Claim, Grant, Owner},
+    backend::{Answer, Claim, Grant, Mode, Owner},
     fence::Fence,
     lost::LostReason,
 };
@@ -43,9 +43,9 @@ enum Question {
 impl Store {
     fn tell(self: &Arc<Self>, news: News) {
         match news {
-            News::Grant { owner, fence, at, lease, holder } => {
+            News::Grant { owner, mode, fence, at, lease, holder } => {
                 let Some(claim) = self.registry.claim(owner) else {
-                    return self.give_back(owner, &holder, fence);
+                    return self.give_back((owner, mode), &holder, fence);
                 };
                 if self.redis.is_cluster() {
                     // Lasts for a moment only, by the clock of one node among many.
@@ -57,7 +57,16 @@ impl Store {
                 self.registry.note(owner, Stage::Held);
                 if !claim.grant(Grant::new(fence, since, lease)) {
                     self.registry.leave(owner);
-                    self.give_back(owner, &holder, fence);
+                    self.give_back((owner, mode), &holder, fence);
+                }
+            }
+            News::Turn { owner, fence, holder } => match self.registry.claim(owner) {
+                Some(claim) => self.ask_again(&claim),
+                None => self.give_back((owner, Mode::Shared), &holder, fence),
+            },
+            News::Look { owner } => {
+                if let Some(claim) = self.registry.claim(owner) {
+                    self.ask_again(&claim);
                 }
             }
             News::Lose { owner, reason } => {
@@ -69,14 +78,14 @@ impl Store {
     }
 
     /// Gives on what nobody here wants. If that fails the lease ends it.
-    fn give_back(&self, owner: Owner, holder: &str, fence: Fence) {
+    fn give_back(&self, owner: (Owner, Mode), holder: &str, fence: Fence) {
         if let Some(held) = Held::told(holder) {
             self.release(&held, owner, fence).call_with(drop);
         }
     }
 
     fn ask_again(self: &Arc<Self>, claim: &Claim) {
-        let (request, script) = self.ask(claim, Mode::Poll);
+        let (request, script) = self.ask(claim, ask::Mode::Poll);
         let question = Question::Asked(request, script.call());
         let store = self.clone();
         self.spawner.detach(async move { store.hear_out(question).await });
@@ -90,7 +99,7 @@ impl Store {
             Stage::Asking => None,
             Stage::Waiting if !claim.is_wanted() => None,
             Stage::Waiting => {
-                let (request, script) = self.ask(claim, Mode::Wait);
+                let (request, script) = self.ask(claim, ask::Mode::Wait);
                 Some(Question::Asked(request, script.call()))
             }
             Stage::Held => Some(Question::Looked(claim.clone(), self.look(claim))),
@@ -110,8 +119,9 @@ impl Store {
                 if let Ok(Heard::Answer(Answer::Granted(grant))) = self.hear(&request, call.await)
                     && !request.claim().grant(grant)
                 {
-                    let (held, owner) = (self.held(request.claim().key()), request.claim().owner());
-                    self.registry.leave(owner);
+                    let claim = request.claim();
+                    self.registry.leave(claim.owner());
+                    let (held, owner) = (self.held(claim.key()), (claim.owner(), claim.mode()));
                     self.release(&held, owner, grant.fence).call_with(drop);
                 }
             }

@@ -6,6 +6,15 @@ macro_rules! text {
     ($file:literal) => {
         concat!(include_str!("scripts/lane.lua"), "\n", include_str!($file))
     };
+    (readers, $file:literal) => {
+        concat!(
+            include_str!("scripts/lane.lua"),
+            "\n",
+            include_str!("scripts/readers.lua"),
+            "\n",
+            include_str!($file)
+        )
+    };
 }
 
 macro_rules! in_cluster {
@@ -30,7 +39,9 @@ pub(super) static VOTE: Script = Script::joined(concat!(
     include_str!("scripts/commit.lua")
 ));
 pub(super) static RENEW: Script = Script::new(text!("scripts/renew.lua"));
-pub(super) static FORCE: Script = Script::new(text!("scripts/force.lua"));
 pub(super) static COMMIT_IN_CLUSTER: Script = Script::joined(in_cluster!("scripts/commit.lua"));
 pub(super) static FORCE_IN_CLUSTER: Script = Script::new(in_cluster!("scripts/force.lua"));
-pub(super) static INSPECT: Script = Script::new(text!("scripts/inspect.lua"));
+pub(super) static SHARE: Script = Script::joined(text!(readers, "scripts/share.lua"));
+pub(super) static SHARE_RENEW: Script = Script::new(text!(readers, "scripts/share_renew.lua"));
+pub(super) static FORCE: Script = Script::new(text!(readers, "scripts/force.lua"));
+pub(super) static INSPECT: Script = Script::new(text!(readers, "scripts/inspect.lua"));

@@ -10,7 +10,10 @@ use mainstay_redis::Redis;
 use tokio::task::JoinHandle;
 
 use super::{listener, names::Held, registry::Registry, server_time::ServerTime, wire};
-use crate::{backend::Owner, spawn::Spawner};
+use crate::{
+    backend::{Mode, Owner},
+    spawn::Spawner,
+};
 
 /// Locks kept in a Redis, beside all other processes that use the same server and namespace: a single one, a
 /// primary that Sentinels name, or a Cluster.
@@ -28,6 +31,7 @@ use crate::{backend::Owner, spawn::Spawner};
 /// | the same, while somebody waits | the end of the lease besides | 15 s after the lease |
 /// | the same, if the server's clock stepped back | the last fence | the clock has passed it |
 /// | `..:queue`, `..:waiters` | who waits | the queue is empty, or nobody has asked for 15 s |
+/// | `..:readers`, `..:shares` | who share it, see [`ReadWriteLock`](crate::ReadWriteLock) | the last of their leases ends |
 ///
 /// `mainstay` is the namespace, `lock1` the version of the layout, and 17 one of 64 buckets that names
 /// hash to. The hash tag is the bucket's, so that on a Cluster the locks of a bucket are on one node and
@@ -38,13 +42,14 @@ use crate::{backend::Owner, spawn::Spawner};
 /// One call each to acquire and to release, one command of the server for a free lock and two to free it;
 /// calls that are made at the same time share a script, and with it its overhead. A hand-over costs one push
 /// besides, and no call at the waiter. A waiter asks every 5 s whether a push was lost. Renewals take one script for 100 leases.
+/// Readers cost a script each to get in and out, and one more where the turn passes from a writer to readers.
 /// After each connect every waiter asks, and every holder has a look, once.
 ///
 /// # Permissions
 ///
 /// Keys `{mainstay:lock1:*`, channels `mainstay:lock1:*`, and the commands `HELLO`, `CLIENT INFO`,
 /// `CLIENT KILL`, `INFO`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`, `EXISTS`, `SET`,
-/// `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `ZADD`, `ZCARD`, `ZPOPMIN`, `ZRANGE`, `ZRANK`, `ZREM`, `HDEL`, `HGET`
+/// `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `ZADD`, `ZCARD`, `ZCOUNT`, `ZPOPMIN`, `ZRANGE`, `ZRANGEBYSCORE`, `ZRANK`, `ZREM`, `ZSCORE`, `HDEL`, `HGET`
 /// and `HSET`.
 ///
 /// # On a Cluster
@@ -134,8 +139,8 @@ impl Store {
     }
 
     /// What the scripts call an owner.
-    pub(super) fn name(&self, owner: Owner) -> String {
-        wire::name_of(self.channel, owner)
+    pub(super) fn name(&self, owner: Owner, mode: Mode) -> String {
+        wire::name_of(self.channel, owner, mode)
     }
 
     /// Makes sure that pushes are heard; to be called before anything that they may follow.

@@ -3,7 +3,7 @@
 use futures_util::{StreamExt, stream};
 use mainstay_lock::{
     LocksBuilder, Redis, RedisLocks,
-    conformance::{Ability, Arena, cases},
+    conformance::{Arena, cases},
 };
 use mainstay_testkit::redis::{Cluster, Sentinel, Single};
 
@@ -14,9 +14,8 @@ async fn every_case(arena: &Arena) {
     let run = |case: mainstay_lock::conformance::Case| async move {
         case.run(arena).await.err().map(|error| format!("{}: {error}", case.name()))
     };
-    let able = cases().into_iter().filter(|case| !case.needs().contains(&Ability::Shares));
     let broken: Vec<_> =
-        stream::iter(able).map(run).buffer_unordered(6).filter_map(async |x| x).collect().await;
+        stream::iter(cases()).map(run).buffer_unordered(6).filter_map(async |x| x).collect().await;
     assert!(broken.is_empty(), "{} cases broken:\n{}", broken.len(), broken.join("\n"));
 }
 

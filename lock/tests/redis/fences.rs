@@ -25,7 +25,7 @@ async fn fences_rise_over_flushes_and_deletions() {
 }
 
 /// As after a step back of the server's clock: the last fence of a name is in the future.
-async fn stepped_back(server: &Single, name: &str, by: i64) -> Fence {
+pub(crate) async fn stepped_back(server: &Single, name: &str, by: i64) -> Fence {
     let Reply::List(time) = server.command(&["TIME"]).await.unwrap() else { panic!("the time") };
     let now = time[0].text().unwrap().parse::<i64>().unwrap() * SECOND;
     let (last, left) = ((now + by).to_string(), (by / 1_000 + 1).to_string());

@@ -1,6 +1,9 @@
 //! Accidents that happened elsewhere, the naive way beside ours.
 
-use mainstay_lock::{Fence, Locks, Redis};
+use mainstay_lock::{
+    Fence, Locks, LocksBuilder, Redis,
+    conformance::{Arena, cases},
+};
 use mainstay_redis::redis::cmd;
 use mainstay_testkit::{
     eventually,
@@ -72,4 +75,24 @@ async fn setnx_reply_lost() {
         }
     }
     until_empty(&server).await;
+}
+
+/// The case of this name, with a connection for each client.
+async fn on_a_server(name: &str) {
+    let server = Single::start().await.unwrap();
+    let url = server.url();
+    let connect = move |builder: LocksBuilder| builder.redis(Redis::open(&url).unwrap());
+    let case = cases().into_iter().find(|case| case.name() == name).expect("a case of this name");
+    case.run(&Arena::real(connect)).await.unwrap();
+    until_empty(&server).await;
+}
+
+#[tokio::test]
+async fn takeover_admits_one() {
+    on_a_server("takeover_admits_one").await;
+}
+
+#[tokio::test]
+async fn late_release_spares_successor() {
+    on_a_server("late_release_spares_successor").await;
 }

@@ -11,6 +11,7 @@ mod incidents;
 mod plain;
 mod quorum;
 mod replicated;
+mod shared;
 mod tokens;
 mod troubles;
 mod wire;

@@ -9,7 +9,7 @@ use mainstay_testkit::{
 
 use crate::{SOON, client, key_of, keys, ms, short_lived, until_empty, until_waiting, within};
 
-async fn scripts_run(server: &Single) -> u64 {
+pub(crate) async fn scripts_run(server: &Single) -> u64 {
     let stats = server.command(&["INFO", "commandstats"]).await.unwrap();
     let calls = stats.field("cmdstat_evalsha").unwrap_or("calls=0,");
     calls.split(['=', ',']).nth(1).unwrap().parse().unwrap()
@@ -184,8 +184,8 @@ async fn a_lost_push_is_made_up_for_by_a_poll() {
 /// Makes a user who may do what the documentation of `RedisLocks` asks for, and `more`. The URL with its name.
 pub(crate) async fn allow_documented(server: &Single, more: &[&str]) -> String {
     let commands = "+hello +client|info +client|kill +info +subscribe +unsubscribe +evalsha +script|load \
-                    +time +get +exists +set +del +pexpire +pttl +publish +zadd +zcard +zpopmin +zrange +zrank \
-                    +zrem +hdel +hget +hset";
+                    +time +get +exists +set +del +pexpire +pttl +publish +zadd +zcard +zcount +zpopmin +zrange \
+                    +zrangebyscore +zrank +zrem +zscore +hdel +hget +hset";
     let mut rule = vec!["ACL", "SETUSER", "locks", "reset", "on", ">secret"];
     rule.extend(["~{mainstay:lock1:*", "&mainstay:lock1:*"]);
     rule.extend(commands.split_whitespace().chain(more.iter().copied()));
@@ -207,6 +207,18 @@ async fn the_documented_permissions_suffice() {
     eventually(SOON, || two.inspect("a")).await.unwrap();
     assert!(eventually(SOON, || one.force_release("a", "x")).await.unwrap());
     within(waiter).await.unwrap().unwrap().release().await;
+    let readers = [two.read_write("a").read(), one.read_write("a").read()];
+    let [first, second] = readers.map(IntoFuture::into_future);
+    let (first, second) = (within(first).await.unwrap(), within(second).await.unwrap());
+    let writer = tokio::spawn(two.lock_timeout("a", SOON));
+    until_waiting(&one, "a", 1).await;
+    let behind = tokio::spawn(one.read_write("a").read().wait(SOON).into_future());
+    until_waiting(&one, "a", 2).await;
+    first.extend(ms(5_000)).await.unwrap();
+    first.release().await;
+    assert!(one.force_release("a", "x").await.unwrap() && !second.is_held());
+    within(writer).await.unwrap().unwrap().release().await;
+    within(behind).await.unwrap().unwrap().release().await;
     until_empty(&server).await;
     let Reply::List(denied) = server.command(&["ACL", "LOG"]).await.unwrap() else {
         panic!("a log")

@@ -17,12 +17,6 @@
 --        waiters) once for each of them
 -- Test   lock/tests/redis/wire.rs
 
-local function stand_in_line(queue, owner)
-  local tail = call('ZRANGE', queue, -1, -1, 'WITHSCORES')[2]
-  call('ZADD', queue, digits(math.max(now, tonumber(tail or 0) + 1)), owner)
-  return call('ZCARD', queue) - 1
-end
-
 -- A repeated call changes nothing but the lease of one who holds it.
 local function acquire(held, owner, lease, metadata, mode)
   local holder, fence, words, ends = read(held)
@@ -30,37 +24,18 @@ local function acquire(held, owner, lease, metadata, mode)
     write(held, owner, fence, words, now + lease * 1000, ends ~= nil)
     return { 1, fence, now }
   end
-  local queue, waiters = beside(held)
   if not holder then
     local last = fence
     holder, fence = promote(held, last, owner)
     if not holder and mode ~= 'poll' then
       holder, fence = owner, math.max(now, last + 1)
-      write(held, owner, fence, metadata, now + lease * 1000, call('EXISTS', queue) == 1)
+      write(held, owner, fence, metadata, now + lease * 1000, is_waited(held))
     end
     if holder == owner then
       return { 1, fence, now }
     end
   end
-  local place = call('ZRANK', queue, owner)
-  if not place then
-    if mode == 'poll' then
-      return { 3, now }
-    end
-    if mode == 'try' then
-      local left = ends and math.ceil((ends - now) / 1000) or call('PTTL', held)
-      return { 0, left, now }
-    end
-    place = stand_in_line(queue, owner)
-  end
-  call('HSET', waiters, owner, digits(now) .. ' ' .. digits(lease) .. ' ' .. metadata)
-  call('PEXPIRE', queue, PATIENCE)
-  call('PEXPIRE', waiters, PATIENCE)
-  -- The holder's release is to look for those who wait.
-  holder, fence, words, ends = read(held)
-  ends = ends or now + call('PTTL', held) * 1000
-  write(held, holder, fence, words, ends, true)
-  return { 2, place + 1, math.ceil((ends - now) / 1000), now }
+  return stand_in_line(held, owner, lease, metadata, mode)
 end
 
 local function release(held, owner, used)
@@ -74,6 +49,9 @@ local function release(held, owner, used)
   call('HDEL', waiters, owner)
   if not holder then
     vacate(held, fence)
+  elseif had == 1 and holder == READERS then
+    -- Readers behind it may have waited for nothing else.
+    look(queue)
   end
   return had
 end

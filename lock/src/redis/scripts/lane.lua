@@ -11,12 +11,15 @@
 --
 -- While somebody waits, the second form outlives its lease: whoever comes then finds that others were
 -- first. Times are in microseconds since 1970 and, like fences, below 2^53, so numbers hold them exactly;
--- leases are in milliseconds. An owner is "channel:client:number", 16 hexadecimal digits each.
+-- leases are in milliseconds. An owner is "channel:client:number", 16 hexadecimal digits each;
+-- one who wants to share has a `~` for the first colon.
 
 local call = redis.call
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 
+-- Holds a name in the place of an owner while readers share it, see readers.lua.
+local READERS = 'readers'
 -- The length of an owner.
 local OWNER = 50
 -- A grant of fence F is one of F .. F + SPAN - 1: its process hands the lock on among its own waiters.
@@ -42,6 +45,10 @@ end
 
 local function channel_of(owner)
   return 'mainstay:lock1:' .. string.sub(owner, 1, 16)
+end
+
+local function is_waited(held)
+  return call('EXISTS', (beside(held))) == 1
 end
 
 -- The holder, its fence, its metadata, and when its lease ends if the record says so. Without a holder
@@ -99,7 +106,7 @@ local function promote(held, last, me)
         alive = call('PUBLISH', channel_of(head), table.concat(grant, ' ')) > 0 or CLAIM ~= nil
       end
       if alive then
-        local waited = call('EXISTS', queue) == 1
+        local waited = is_waited(held)
         write(held, head, fence, metadata, now + term * 1000, waited)
         return head, fence
       end
@@ -112,7 +119,7 @@ local function vacate(held, last)
   if promote(held, last, nil) then
     return
   end
-  local waited = call('EXISTS', (beside(held))) == 1
+  local waited = is_waited(held)
   if now > last and not waited then
     call('DEL', held)
   else
@@ -120,4 +127,42 @@ local function vacate(held, last)
     local stays = math.max(math.ceil((last - now) / 1000) + 1, waited and PATIENCE or 0)
     call('SET', held, '#' .. digits(last), 'PX', stays)
   end
+end
+
+-- Has the head of the queue ask.
+local function look(queue)
+  local head = call('ZRANGE', queue, 0, 0)[1]
+  if head then
+    call('PUBLISH', channel_of(head), 'look ' .. head)
+  end
+end
+
+-- Puts an owner into the queue of a name that is held, or says where it stands there.
+local function stand_in_line(held, owner, lease, metadata, mode)
+  local queue, waiters = beside(held)
+  local holder, fence, words, ends = read(held)
+  local place = call('ZRANK', queue, owner)
+  if not place then
+    if mode == 'poll' then
+      return { 3, now }
+    end
+    if mode == 'try' then
+      local left = ends and math.ceil((ends - now) / 1000) or call('PTTL', held)
+      return { 0, left, now }
+    end
+    local tail = call('ZRANGE', queue, -1, -1, 'WITHSCORES')[2]
+    call('ZADD', queue, digits(math.max(now, tonumber(tail or 0) + 1)), owner)
+    place = call('ZCARD', queue) - 1
+  end
+  call('HSET', waiters, owner, digits(now) .. ' ' .. digits(lease) .. ' ' .. metadata)
+  call('PEXPIRE', queue, PATIENCE)
+  call('PEXPIRE', waiters, PATIENCE)
+  if not holder then
+    -- The dead at the head were too many for one call.
+    return { 2, place + 1, 0, now }
+  end
+  -- The holder's release is to look for those who wait.
+  ends = ends or now + call('PTTL', held) * 1000
+  write(held, holder, fence, words, ends, true)
+  return { 2, place + 1, math.ceil((ends - now) / 1000), now }
 end
