@@ -172,6 +172,7 @@ impl Future for Acquire {
                     handle.show(guard.hold());
                 }
             }
+            Err(error) if error.is_contended() && this.request.terms.probes => {}
             Err(error) => {
                 let waited = this.request.locks.clock().now().saturating_since(this.began);
                 this.request.locks.manager().observe().refused(error, waited);

@@ -86,7 +86,7 @@ impl Locks {
     /// Asks for several locks at once: all or none.
     ///
     /// They are taken in the order of their names, whatever the order given, so that two callers never
-    /// wait for each other; a name given twice is taken once.
+    /// wait for each other; a name given twice is taken once. Where all of them are free that is one round trip.
     pub fn lock_all<K: IntoKey>(&self, keys: impl IntoIterator<Item = K>) -> LockAll {
         LockAll::new(self.clone(), keys.into_iter().map(IntoKey::into_key).collect())
     }

@@ -67,6 +67,8 @@ pub enum Reentrancy {
 pub(crate) struct Terms {
     pub(crate) mode: Mode,
     pub(crate) wait: Duration,
+    /// That it is held elsewhere is no refusal: the request goes on in another way.
+    pub(crate) probes: bool,
     pub(crate) lease: Duration,
     pub(crate) renew: bool,
     pub(crate) max_hold: Option<Duration>,
@@ -79,6 +81,7 @@ impl Terms {
         Self {
             mode: Mode::Exclusive,
             wait: config.wait,
+            probes: false,
             lease: clamp(config.lease),
             renew: true,
             max_hold: config.max_hold,

@@ -11,6 +11,7 @@ mod faulty;
 mod held;
 mod incidents;
 mod local;
+mod lock_all;
 mod lock_order;
 mod model;
 mod read_write;

@@ -56,6 +56,28 @@ async fn a_hand_over_takes_no_script_at_the_waiter() {
 }
 
 #[tokio::test]
+async fn several_free_locks_take_one_script() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    drop(within(one.lock_all(["warm", "up"])).await.unwrap());
+    until_empty(&server).await;
+    let before = scripts_run(&server).await;
+    let set = within(one.lock_all(["c", "a", "b"])).await.unwrap();
+    assert_eq!(scripts_run(&server).await - before, 1);
+    // One of them is held: all or nothing.
+    assert!(within(two.lock_all(["d", "b"]).wait(ms(0))).await.is_err());
+    let all = tokio::spawn(two.lock_all(["d", "b"]).into_future());
+    until_waiting(&one, "b", 1).await;
+    assert!(
+        within(one.try_lock("d")).await.unwrap().is_some(),
+        "it comes behind the one waited for"
+    );
+    drop(set);
+    drop(within(all).await.unwrap().unwrap());
+    until_empty(&server).await;
+}
+
+#[tokio::test]
 async fn renewals_of_many_locks_share_scripts() {
     let server = Single::start().await.unwrap();
     let locks = short_lived(&server, ms(3_000));
