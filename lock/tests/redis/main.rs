@@ -8,6 +8,7 @@ mod failover;
 mod fences;
 mod guarantees;
 mod incidents;
+mod model;
 mod plain;
 mod quorum;
 mod replicated;
