@@ -7,6 +7,7 @@ use mainstay_core::{Key, KeyError};
 use crate::{
     acquire::{Acquire, TryAcquire},
     locks::Locks,
+    mode::Mode,
     request::LockRequest,
 };
 
@@ -18,6 +19,11 @@ use crate::{
 ///
 /// Each reader has a lease, a renewal and a [fence](crate::LockGuard::fence) of its own, and is passed over on its
 /// own when its lease ends. Fences rise with every grant, so a writer's is above those of all readers before it.
+///
+/// The attribute takes `mode = "read"` or `mode = "write"`.
+///
+/// In process and on a Redis; not in a Cluster yet, and the plain, the replicated and the quorum form keep no readers:
+/// they refuse them.
 ///
 /// # Fairness
 ///
@@ -68,7 +74,7 @@ impl ReadWriteLock {
     ///
     /// A backend that keeps no shared locks refuses with [`LockError::Unsupported`](crate::LockError::Unsupported).
     pub fn read(&self) -> LockRequest {
-        self.write().shared()
+        self.write().mode(Mode::Shared)
     }
 
     /// Asks to write: alone.

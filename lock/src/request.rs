@@ -44,9 +44,9 @@ impl LockRequest {
         self
     }
 
-    /// Has the lock beside others that ask for it so; see [`ReadWriteLock::read`](crate::ReadWriteLock::read).
-    pub fn shared(mut self) -> Self {
-        self.terms.mode = Mode::Shared;
+    /// Has the lock alone, or beside others that share it; see [`ReadWriteLock`](crate::ReadWriteLock).
+    pub fn mode(mut self, mode: Mode) -> Self {
+        self.terms.mode = mode;
         self
     }
 

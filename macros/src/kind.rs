@@ -41,7 +41,7 @@ impl Kind {
     /// The arguments it takes, in the order in which messages list them.
     pub(crate) fn arguments(self) -> &'static [&'static str] {
         match self {
-            Self::Lock => &["with", "key", "wait", "lease", "guard", "on_reject", "crate"],
+            Self::Lock => &["with", "key", "mode", "wait", "lease", "guard", "on_reject", "crate"],
             Self::Limit => &["with", "key", "permits", "wait", "id", "guard", "on_reject", "crate"],
             Self::Breaker => &["with", "key", "classify", "guard", "on_reject", "crate"],
             Self::Idempotent => &[

@@ -2,7 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Expr, spanned::Spanned};
+use syn::{Expr, ExprLit, Lit, spanned::Spanned};
 
 use crate::{
     args::Args,
@@ -96,10 +96,11 @@ impl Builder<'_> {
     /// The settings, in the order of the handle's documentation.
     fn steps(&self) -> syn::Result<TokenStream> {
         let mut steps = TokenStream::new();
-        for name in ["permits", "wait", "lease", "id", "classify", "fingerprint", "ttl"] {
+        for name in ["permits", "mode", "wait", "lease", "id", "classify", "fingerprint", "ttl"] {
             let Some((span, value)) = self.args.get_with_span(name) else { continue };
             let value = match name {
                 "wait" | "lease" | "ttl" => duration::tokens(name, value)?,
+                "mode" => self.mode(value)?,
                 "id" => self.key(name)?,
                 "fingerprint" => quote!(&(#value)),
                 "classify" => closure::classifier(value, self.function.output().as_ref()),
@@ -109,6 +110,21 @@ impl Builder<'_> {
             steps.extend(quote_spanned!(span=> .#setter(#value)));
         }
         Ok(steps)
+    }
+
+    /// `"read"` or `"write"`, or an expression that is a `Mode`.
+    fn mode(&self, value: &Expr) -> syn::Result<TokenStream> {
+        let Expr::Lit(ExprLit { lit, .. }) = peel(value) else { return Ok(quote!(#value)) };
+        let mode = match lit {
+            Lit::Str(text) if text.value() == "read" => "Shared",
+            Lit::Str(text) if text.value() == "write" => "Exclusive",
+            _ => {
+                let told = "`mode` is \"read\", beside other readers, or \"write\", alone";
+                return Err(syn::Error::new(value.span(), told));
+            }
+        };
+        let (root, mode) = (self.root.at(value.span()), Ident::new(mode, value.span()));
+        Ok(quote!(#root::Mode::#mode))
     }
 
     fn key(&self, name: &str) -> syn::Result<TokenStream> {

@@ -6,6 +6,7 @@ use crate::kind::Kind;
 const SYNONYMS: &[(&str, &[&str])] = &[
     ("with", &["handle", "by", "on", "locks", "limiter", "breaker", "outbox", "using"]),
     ("key", &["name", "keys", "scope", "path"]),
+    ("mode", &["shared", "read", "write", "exclusive", "rw"]),
     ("wait", &["timeout", "wait_for", "deadline", "max_wait"]),
     ("lease", &["ttl", "expire", "expires", "lease_time"]),
     ("ttl", &["lease", "expire", "expires", "keep"]),

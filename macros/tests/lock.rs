@@ -50,6 +50,16 @@ impl Service {
         Ok("done")
     }
 
+    #[lock(with = self, key = "order:{id}", mode = "read", wait = std::time::Duration::ZERO)]
+    async fn reads<F: Future<Output = bool>>(&self, id: u64, also: F) -> Result<bool, LockError> {
+        Ok(also.await)
+    }
+
+    #[lock(with = self, key = "order:{id}", mode = "write", wait = std::time::Duration::ZERO)]
+    async fn writes(&self, id: u64) -> Result<(), LockError> {
+        Ok(())
+    }
+
     async fn is_held(&self, id: u64) -> bool {
         let key = mainstay_lock::key!("order:{}", id);
         self.locks.inspect(key).await.expect("in process").is_held()
@@ -122,4 +132,23 @@ async fn handle_and_key_are_taken_before_the_body_moves_its_arguments() {
         Ok(text.into_bytes().len())
     }
     assert_eq!(consumes(Service::new(), "abc".to_owned()).await.unwrap(), 3);
+}
+
+#[tokio::test]
+async fn readers_get_in_beside_readers_and_writers_do_not() {
+    let (service, gate) = (Service::new(), tokio::sync::Notify::new());
+    let first = service.reads(7, async {
+        gate.notified().await;
+        true
+    });
+    let beside = async {
+        let reads = service.reads(7, async { true }).await;
+        let writes = service.writes(7).await;
+        gate.notify_one();
+        (reads, writes)
+    };
+    let (first, (reads, writes)) = tokio::join!(first, beside);
+    assert!(first.is_ok() && reads.is_ok());
+    assert!(writes.is_err_and(|error| error.is_contended()));
+    assert!(service.writes(7).await.is_ok());
 }

@@ -33,6 +33,7 @@ fn lock_is_one_call() {
         quote!(
             with = self.locks,
             key = "order:{req.id}",
+            mode = "read",
             wait = "250ms",
             lease = ttl(),
             guard = lock
@@ -47,6 +48,7 @@ fn lock_is_one_call() {
                 let call = {
                     let request = ::mainstay_lock::HasLocks::locks(&self.locks)
                         .lock(::mainstay_lock::Key::builder().literal("order:").value(&req.id).finish())
+                        .mode(::mainstay_lock::Mode::Shared)
                         .wait(::core::time::Duration::from_millis(250u64))
                         .lease(ttl());
                     let lock = request.handle();

@@ -87,7 +87,8 @@ impl Node {
         let held: Vec<_> = batch.iter().map(|raise| store.held(raise.claim.key())).collect();
         let mut script = store.redis.eval(&RAISE, held.iter().map(AsRef::as_ref)).arg(mode);
         for Raise { claim, lease, fence } in batch {
-            script = script.arg(store.name(claim.owner())).arg(millis(*lease)).arg(fence.get());
+            let name = store.name(claim.owner(), claim.mode());
+            script = script.arg(name).arg(millis(*lease)).arg(fence.get());
             script = script.arg(claim.metadata().unwrap_or_default());
         }
         script.call().await.and_then(Reply::read).map_err(wire::failure)

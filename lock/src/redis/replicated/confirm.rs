@@ -158,7 +158,8 @@ impl Shared {
         let held: Vec<_> = jobs.iter().map(|job| store.held(job.claim.key())).collect();
         let mut script = self.dedicated.eval(&RENEW, held.iter().map(AsRef::as_ref));
         for job in jobs {
-            script = script.arg(store.name(job.claim.owner())).arg(millis(job.lease));
+            script =
+                script.arg(store.name(job.claim.owner(), job.claim.mode())).arg(millis(job.lease));
         }
         let written = script.call();
         let wait = cmd("WAIT").arg(self.replicas).arg(millis(self.patience)).take();
