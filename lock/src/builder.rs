@@ -70,6 +70,12 @@ impl LocksBuilder {
         self
     }
 
+    /// Whether each waiter stands in the backend's line itself; see [`LocksConfig::strict_fifo`].
+    pub fn strict_fifo(mut self, strict_fifo: bool) -> Self {
+        self.config.strict_fifo = strict_fifo;
+        self
+    }
+
     /// What happens when a scope asks for a lock that it holds.
     pub fn reentrancy(mut self, reentrancy: Reentrancy) -> Self {
         self.config.reentrancy = reentrancy;

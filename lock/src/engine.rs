@@ -9,6 +9,8 @@ use crate::{
     hold::Hold,
     in_process::InProcess,
     inspect::LockInfo,
+    line::Parted,
+    lines::Entered,
     lost::LostReason,
     remote,
     spawn::Spawner,
@@ -35,6 +37,12 @@ pub(crate) enum Ask {
 impl Engine {
     /// Asks for a waiter; the answer is noted in its hold.
     pub(crate) fn ask(&self, hold: &Arc<Hold>, ask: Ask) {
+        if ask == (Ask::Acquire { queue: true })
+            && self.reserved() > 1
+            && let Entered::Behind(place) = hold.manager().lines().enter(hold)
+        {
+            return hold.wait_behind(place);
+        }
         if !hold.begin_call() {
             return;
         }
@@ -67,7 +75,40 @@ impl Engine {
                 let released = store.release(&hold.claim());
                 hold.given_back(remote::released_or_lost(released));
             }
-            Self::Remote(backend) => remote::give_back(backend, hold),
+            Self::Remote(_) => {
+                let in_line = hold.in_line().then(|| hold.manager().lines().part(hold));
+                self.parted(hold, in_line.unwrap_or(Parted::Alone));
+            }
+        }
+    }
+
+    /// Does what is to be done after somebody left.
+    pub(crate) fn parted(&self, hold: &Arc<Hold>, parted: Parted<Arc<Hold>>) {
+        match (self, parted) {
+            (Self::InProcess(_), Parted::Alone) => self.give_back(hold),
+            (Self::Remote(backend), Parted::Alone) => remote::give_back(backend, hold),
+            (Self::Remote(backend), Parted::Next(next)) => {
+                // Written together, and in this order: others come first.
+                remote::give_back(backend, hold);
+                self.ask_next(&next);
+            }
+            // It looks after its place from now on.
+            (_, Parted::Taken(Some(heir))) => heir.nudge(),
+            (_, Parted::Taken(None) | Parted::Waited | Parted::Stays)
+            | (Self::InProcess(_), Parted::Next(_)) => {}
+        }
+    }
+
+    /// Asks for the next of a line, whose call has begun.
+    pub(crate) fn ask_next(&self, next: &Arc<Hold>) {
+        self.ask_on(next, Ask::Acquire { queue: true });
+    }
+
+    /// How many fences a grant has.
+    pub(crate) fn reserved(&self) -> usize {
+        match self {
+            Self::InProcess(_) => 1,
+            Self::Remote(backend) => backend.reserved_fences(),
         }
     }
 

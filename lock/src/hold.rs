@@ -17,6 +17,8 @@ use crate::{
     backend::{Answer, Claim, Grant, Owner},
     error::LockError,
     fence::Fence,
+    line::{Local, Parted},
+    lines::Lines,
     lost::{Lost, LostReason},
     manager::Manager,
     slot::{Abandon, Leave, Offer, Slot},
@@ -30,6 +32,9 @@ pub(crate) struct Hold {
     manager: Arc<Manager>,
     key: Key,
     owner: Owner,
+    /// The number that the backend knows it by: another's, if it has that one's place.
+    wire: AtomicU64,
+    in_line: AtomicBool,
     terms: Terms,
     slot: Slot<Tenure, End>,
     // What is told after the tenure is over, too.
@@ -45,6 +50,8 @@ pub(crate) struct Hold {
 
 /// What exists only while the lock is held; its registration ends with it.
 struct Tenure {
+    /// The lease began then, or later.
+    since: Moment,
     deadline: Moment,
     /// When the maximum hold is reached.
     until: Moment,
@@ -89,9 +96,12 @@ impl Hold {
     pub(crate) fn new(manager: Arc<Manager>, key: Key, asked: Moment, terms: Terms) -> Arc<Self> {
         let outlook =
             Outlook { answered: false, position: None, holder_until: None, ask_at: Moment::NEVER };
+        let owner = manager.next_owner();
         Arc::new_cyclic(|me| Self {
             me: me.clone(),
-            owner: manager.next_owner(),
+            owner,
+            wire: AtomicU64::new(owner.number()),
+            in_line: AtomicBool::new(false),
             key,
             slot: Slot::new(),
             fence: AtomicI64::new(Fence::NONE.get()),
@@ -122,8 +132,26 @@ impl Hold {
         &self.key
     }
 
+    /// Who it is to the backend.
     pub(crate) fn owner(&self) -> Owner {
-        self.owner
+        Owner::new(self.owner.client(), self.wire())
+    }
+
+    pub(crate) fn wire(&self) -> u64 {
+        self.wire.load(Ordering::Relaxed)
+    }
+
+    /// Whether it stands, or stood, in a line of its client.
+    pub(crate) fn in_line(&self) -> bool {
+        self.in_line.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn join_line(&self) {
+        self.in_line.store(true, Ordering::Relaxed);
+    }
+
+    fn lines(&self) -> Option<&Lines> {
+        self.in_line().then(|| self.manager.lines())
     }
 
     pub(crate) fn terms(&self) -> &Terms {
@@ -165,8 +193,14 @@ impl Hold {
 
     // Waiting.
 
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.slot.end().is_none()
+    pub(crate) fn is_wanted(self: &Arc<Self>) -> bool {
+        let current = self.lines().map(|lines| lines.current(self));
+        current.as_ref().unwrap_or(self).slot.end().is_none()
+    }
+
+    /// Neither waits nor holds any more.
+    pub(crate) fn is_done(&self) -> bool {
+        self.slot.is_done()
     }
 
     pub(crate) fn is_waiting(&self) -> bool {
@@ -186,7 +220,7 @@ impl Hold {
     }
 
     /// Notes what the backend said to a waiter. False if it got a grant that nobody wants.
-    pub(crate) fn answered(&self, answer: Answer) -> bool {
+    pub(crate) fn answered(self: &Arc<Self>, answer: Answer) -> bool {
         let mut wakes = Wakes::default();
         let wanted = match answer {
             Answer::Granted(grant) => self.offer(grant, &mut wakes) != Offer::Unwanted,
@@ -237,16 +271,46 @@ impl Hold {
 
     /// The waiter is gone: gives back what it may have.
     pub(crate) fn abandon(self: &Arc<Self>) {
-        if self.slot.abandon(End::Abandoned) == Abandon::GiveBack {
-            self.manager.engine().give_back(self);
+        let parted = match self.lines() {
+            Some(lines) => lines.abandon(self),
+            None => self.abandon_alone(),
+        };
+        self.manager.engine().parted(self, parted);
+    }
+
+    pub(crate) fn abandon_alone(&self) -> Parted<Arc<Self>> {
+        match self.slot.abandon(End::Abandoned) {
+            Abandon::GiveBack => Parted::Alone,
+            Abandon::LeaveToCall | Abandon::Nothing => Parted::Stays,
+        }
+    }
+
+    /// Waits in the line of its client, where nobody needs to ask.
+    pub(crate) fn wait_behind(&self, place: usize) {
+        let (position, holder_until, ask_at) = (Some(place), None, Moment::NEVER);
+        let mut outlook = self.lock_outlook();
+        if !outlook.answered {
+            *outlook = Outlook { answered: true, position, holder_until, ask_at };
         }
     }
 
     // Held.
 
     /// Takes the grant if it is wanted.
-    pub(crate) fn offer(&self, grant: Grant, wakes: &mut Wakes) -> Offer {
-        self.slot.offer(|| self.begin_tenure(grant), wakes)
+    pub(crate) fn offer(self: &Arc<Self>, grant: Grant, wakes: &mut Wakes) -> Offer {
+        match self.lines() {
+            Some(lines) => lines.offer(self, grant, self.manager.engine().reserved(), wakes),
+            None => self.offer_alone(self.wire(), grant, wakes),
+        }
+    }
+
+    pub(crate) fn offer_alone(&self, wire: u64, grant: Grant, wakes: &mut Wakes) -> Offer {
+        let begin = || {
+            // Under the slot's lock: whoever sees the tenure sees whose it is on the wire.
+            self.wire.store(wire, Ordering::Relaxed);
+            self.begin_tenure(grant)
+        };
+        self.slot.offer(begin, wakes)
     }
 
     pub(crate) fn is_held(&self) -> bool {
@@ -279,10 +343,28 @@ impl Hold {
     pub(crate) fn leave(self: &Arc<Self>) -> Option<usize> {
         match self.slot.leave() {
             Leave::Nested(guards) => return Some(guards),
-            Leave::Last(_tenure) => self.manager.engine().give_back(self),
+            Leave::Last(tenure) => self.hand_on(&tenure),
             Leave::Releasing | Leave::Over(_) => {}
         }
         None
+    }
+
+    /// Gives the lock to the next of its line, or back.
+    fn hand_on(self: &Arc<Self>, tenure: &Tenure) {
+        let (engine, now) = (self.manager.engine(), self.clock().now());
+        let Some(lines) = self.lines() else { return engine.parted(self, Parted::Alone) };
+        let lease = self.lease();
+        // Nobody is to begin with little left, or with a lease that another asked for.
+        let left = tenure.deadline.saturating_since(now);
+        let worth_having = lease == self.terms.lease && left >= lease / 2;
+        let grant = worth_having.then(|| Grant::new(self.fence(), tenure.since, lease));
+        let mut wakes = Wakes::default();
+        let parted = lines.leave(self, grant, now, &mut wakes);
+        wakes.wake();
+        if matches!(parted, Parted::Taken(_)) {
+            self.given_back(End::Released);
+        }
+        engine.parted(self, parted);
     }
 
     /// Gives the lock back once more if nobody knows what became of the first time.
@@ -322,6 +404,7 @@ impl Hold {
             if held {
                 tenure.unanswered = false;
                 tenure.deadline = self.manager.engine().deadline(sent, lease);
+                tenure.since = sent;
                 self.lease.store(nanos(lease), Ordering::Relaxed);
                 self.schedule(tenure, sent, lease);
             }
@@ -363,6 +446,23 @@ impl Hold {
             self.tell_lost(reason);
         }
         lost
+    }
+
+    /// The backend says that it is lost: whoever has it now is told.
+    pub(crate) fn lose_on_wire(self: &Arc<Self>, reason: &LostReason) {
+        let Some(lines) = self.lines() else {
+            self.lose(reason);
+            return;
+        };
+        let mut wakes = Wakes::default();
+        let (loser, parted) = lines.lose(self, reason, &mut wakes);
+        wakes.wake();
+        if let Some(loser) = loser {
+            loser.tell_lost(reason);
+        }
+        if let Parted::Next(next) = parted {
+            self.manager.engine().ask_next(&next);
+        }
     }
 
     /// Notes how giving back ended.
@@ -422,7 +522,8 @@ impl Hold {
         let first = self.next_renewal(grant.since, grant.lease).min(deadline).min(until);
         let registration =
             self.manager.agenda().register(self.me.clone(), self.owner.number(), first);
-        Tenure { deadline, until, idle: false, unanswered: false, registration }
+        let since = grant.since;
+        Tenure { since, deadline, until, idle: false, unanswered: false, registration }
     }
 
     fn resume_renewal(&self, tenure: &mut Tenure) {
@@ -458,6 +559,43 @@ impl Hold {
 
     fn lock_outlook(&self) -> MutexGuard<'_, Outlook> {
         self.outlook.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Local for Arc<Hold> {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(self, other)
+    }
+
+    fn number(&self) -> u64 {
+        self.owner.number()
+    }
+
+    fn offer(&self, wire: u64, grant: Grant, wakes: &mut Wakes) -> Offer {
+        self.offer_alone(wire, grant, wakes)
+    }
+
+    fn begin_call(&self) -> bool {
+        Hold::begin_call(self)
+    }
+
+    fn take_over(&self, wire: u64, in_flight: bool) -> bool {
+        let waits = self.slot.take_over(in_flight);
+        if waits {
+            self.wire.store(wire, Ordering::Relaxed);
+            // What the one who left knew of its place, a call on the wire may tell; a look will in any case.
+            self.queued(None, None);
+        }
+        waits
+    }
+
+    fn abandon(&self) -> (Abandon, bool) {
+        let waited = self.slot.is_waiting();
+        (self.slot.abandon(End::Abandoned), waited)
+    }
+
+    fn is_over(&self) -> bool {
+        self.slot.end().is_some()
     }
 }
 

@@ -102,6 +102,8 @@ mod hold;
 mod in_process;
 mod inspect;
 mod lane;
+mod line;
+mod lines;
 pub mod local;
 mod lock_order;
 mod locks;

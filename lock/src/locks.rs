@@ -25,6 +25,13 @@ use crate::{
 /// Waiters of a name are served in the order in which they were first polled. Nobody barges in: a
 /// release hands the lock to the head of the queue.
 ///
+/// On Redis one waiter of a `Locks` stands in line for all of its waiters. What it is granted goes on to those who
+/// waited at that moment, at most 16 of them and for at most 50 ms or half the lease, and then to the waiters of
+/// other processes. [`strict_fifo`](crate::LocksConfig::strict_fifo) turns that off, and requests that have
+/// metadata, a [fixed lease](LockRequest::fixed_lease) or another lease than those before them stand in line
+/// themselves. Other processes see such a tenure as one: [`inspect`](Self::inspect) shows them the first of its
+/// fences, and one waiter for each process.
+///
 /// # Cost
 ///
 /// In process: no task switch and no boxing where the lock is free; one allocation, two map operations and
@@ -100,7 +107,9 @@ impl Locks {
     pub async fn inspect(&self, key: impl IntoKey) -> Result<LockInfo, LockError> {
         let key = key.into_key()?;
         let seen = self.manager.engine().inspect(self.manager.spawner(), &key).await;
-        seen.map_err(|error| failure(key, error))
+        let mut seen = seen.map_err(|error| failure(key, error))?;
+        self.manager.lines().show(&mut seen);
+        Ok(seen)
     }
 
     /// Takes a lock from whoever holds it, and tells them the reason; false if nobody held it.

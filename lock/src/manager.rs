@@ -16,6 +16,7 @@ use crate::{
     engine::Engine,
     error::{Failure, LockError},
     hold::Hold,
+    lines::Lines,
     lock_order::SeenOrders,
     lost::LostReason,
     observe::Observers,
@@ -30,6 +31,7 @@ pub(crate) struct Manager {
     config: LocksConfig,
     engine: Engine,
     agenda: Arc<Agenda>,
+    lines: Lines,
     orders: SeenOrders,
     observers: Observers,
     spawner: Spawner,
@@ -53,6 +55,7 @@ impl Manager {
             engine,
             observers,
             agenda: Arc::default(),
+            lines: Lines::default(),
             orders: SeenOrders::default(),
             spawner: Spawner::default(),
             client: fastrand::u64(..),
@@ -80,6 +83,10 @@ impl Manager {
 
     pub(crate) fn orders(&self) -> &SeenOrders {
         &self.orders
+    }
+
+    pub(crate) fn lines(&self) -> &Lines {
+        &self.lines
     }
 
     pub(crate) fn observe(&self) -> &Observers {

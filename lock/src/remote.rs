@@ -46,9 +46,14 @@ async fn carry_out(backend: Arc<dyn Backend>, order: Order) {
     }
 }
 
-fn acquired(hold: &Arc<Hold>, answer: Result<Answer, BackendError>) {
-    if stands_in_line_again(hold, &answer) || left_meanwhile(hold) {
-        return;
+fn acquired(asked: &Arc<Hold>, answer: Result<Answer, BackendError>) {
+    let Some(hold) = &still_there(asked, &answer) else { return };
+    if let Err(BackendError::Failed(failure) | BackendError::Unknown(failure)) = &answer {
+        // It asked for all of its line.
+        for other in hold.manager().lines().disband(hold) {
+            let (key, failure) = (other.key().clone(), failure.clone());
+            other.refuse(LockError::Backend { key, failure });
+        }
     }
     match answer {
         Ok(answer) => {
@@ -66,32 +71,33 @@ fn acquired(hold: &Arc<Hold>, answer: Result<Answer, BackendError>) {
     hold.nudge();
 }
 
-fn polled(hold: &Arc<Hold>, answer: Result<Answer, BackendError>) {
-    if stands_in_line_again(hold, &answer) || left_meanwhile(hold) {
-        return;
-    }
+fn polled(asked: &Arc<Hold>, answer: Result<Answer, BackendError>) {
+    let Some(hold) = &still_there(asked, &answer) else { return };
     // A poll changes nothing: without an answer ask again later.
     answer.map_or_else(|_| hold.unanswered(), |answer| _ = hold.answered(answer));
     hold.nudge();
 }
 
-/// Where the backend forgot the queue. One that was granted meanwhile must not ask again: if it was lost
-/// again, it would be taken anew and its guard would not notice that others were in between.
-fn stands_in_line_again(hold: &Arc<Hold>, answer: &Result<Answer, BackendError>) -> bool {
-    let again = matches!(answer, Ok(Answer::Gone)) && hold.is_waiting();
-    if again {
-        hold.manager().engine().ask_on(hold, Ask::Acquire { queue: true });
+/// Ends a call; whom its answer is for, unless there is nobody or the call goes on.
+///
+/// Whoever left while the call was on the wire left its place to another, or the clean-up to the call.
+fn still_there(asked: &Arc<Hold>, answer: &Result<Answer, BackendError>) -> Option<Arc<Hold>> {
+    let (lines, engine) = (asked.manager().lines(), asked.manager().engine());
+    let hold = if asked.in_line() { lines.current(asked) } else { asked.clone() };
+    if matches!(answer, Ok(Answer::Gone)) && hold.is_waiting() {
+        // The backend forgot the queue: it stands in line again. One that was granted meanwhile must not ask:
+        // if it was lost again, it would be taken anew and its guard would not notice that others were in
+        // between.
+        engine.ask_on(&hold, Ask::Acquire { queue: true });
+        return None;
     }
-    again
-}
-
-/// Whoever left while the call was on the wire left the clean-up to it.
-fn left_meanwhile(hold: &Arc<Hold>) -> bool {
-    let left = !hold.end_call();
-    if left {
-        hold.manager().engine().give_back(hold);
+    let (hold, stays) =
+        if asked.in_line() { lines.end_call(asked) } else { (asked.clone(), asked.end_call()) };
+    if stays {
+        return Some(hold);
     }
-    left
+    engine.give_back(&hold);
+    None
 }
 
 fn given_back(hold: &Arc<Hold>, answer: Result<GivenBack, BackendError>) {
@@ -146,7 +152,7 @@ pub(crate) async fn renew(backend: Arc<dyn Backend>, holds: Vec<Arc<Hold>>) {
             for (renewal, result) in batch.iter().zip(results) {
                 match result {
                     Renewed::Renewed => _ = renewal.claim.hold().renewed(sent, renewal.lease),
-                    Renewed::NotHeld => _ = renewal.claim.hold().lose(&LostReason::TakenOver),
+                    Renewed::NotHeld => renewal.claim.hold().lose_on_wire(&LostReason::TakenOver),
                     Renewed::Unanswered => renewal.claim.hold().renewal_failed(),
                 }
             }

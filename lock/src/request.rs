@@ -69,6 +69,12 @@ impl LockRequest {
         self
     }
 
+    /// Stands in the backend's line itself, see [`LocksConfig::strict_fifo`](crate::LocksConfig::strict_fifo).
+    pub fn strict_fifo(mut self) -> Self {
+        self.terms.strict_fifo = true;
+        self
+    }
+
     /// What happens if this scope holds the lock already.
     pub fn reentrancy(mut self, reentrancy: Reentrancy) -> Self {
         self.terms.reentrancy = reentrancy;

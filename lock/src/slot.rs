@@ -153,6 +153,20 @@ impl<G, N: Clone> Slot<G, N> {
         }
     }
 
+    /// Takes the place of another waiter, with the call about it that is on the wire or not. False if nobody
+    /// waits.
+    pub(crate) fn take_over(&self, in_flight: bool) -> bool {
+        let mut state = self.lock();
+        let waits = matches!(state.phase, Phase::Waiting);
+        state.in_flight |= waits && in_flight;
+        waits
+    }
+
+    /// Whether it neither waits nor holds any more.
+    pub(crate) fn is_done(&self) -> bool {
+        matches!(self.lock().phase, Phase::Releasing | Phase::Over(_))
+    }
+
     /// Whether it was neither granted nor ended.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.lock().phase, Phase::Waiting)

@@ -33,6 +33,10 @@ pub struct LocksConfig {
     /// keep a lock for ever. `null` sets no bound. 1 h.
     #[serde(with = "humantime_serde")]
     pub max_hold: Option<Duration>,
+    /// Whether each waiter stands in the backend's line itself, so that all processes' waiters are served in
+    /// the order in which they came. Off, a Redis lock is handed on among the waiters of one process for a while,
+    /// which costs no calls. Off.
+    pub strict_fifo: bool,
     /// What happens when a scope asks for a lock that it holds.
     pub reentrancy: Reentrancy,
     /// What happens when names are locked inside each other in two orders.
@@ -45,6 +49,7 @@ impl Default for LocksConfig {
             lease: Duration::from_secs(30),
             wait: Duration::from_secs(10),
             max_hold: Some(Duration::from_secs(3600)),
+            strict_fifo: false,
             reentrancy: Reentrancy::Scope,
             lock_order: LockOrder::default(),
         }
@@ -72,6 +77,7 @@ pub(crate) struct Terms {
     pub(crate) lease: Duration,
     pub(crate) renew: bool,
     pub(crate) max_hold: Option<Duration>,
+    pub(crate) strict_fifo: bool,
     pub(crate) reentrancy: Reentrancy,
     pub(crate) metadata: Option<Arc<str>>,
 }
@@ -85,6 +91,7 @@ impl Terms {
             lease: clamp(config.lease),
             renew: true,
             max_hold: config.max_hold,
+            strict_fifo: config.strict_fifo,
             reentrancy: config.reentrancy,
             metadata: None,
         }

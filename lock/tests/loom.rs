@@ -3,6 +3,8 @@
 
 #[path = "../src/lane.rs"]
 mod lane;
+#[path = "../src/line.rs"]
+mod line;
 #[path = "../src/readers.rs"]
 mod readers;
 #[path = "../src/slot.rs"]
@@ -41,6 +43,7 @@ use self::{
     backend::{Answer, Grant, Mode},
     fence::Fence,
     lane::{Contender, Lane, Turn},
+    line::{Line, Local, Parted},
     lost::LostReason,
     slot::{Abandon, Leave, Offer, Slot},
     sync::{Mutex, MutexGuard},
@@ -318,5 +321,210 @@ fn a_call_on_the_wire_and_its_dropped_caller_clean_up_once_at_least() {
         store.abandon(&party);
         call.join().unwrap();
         assert!(store.lock().is_idle(), "an orphan");
+    });
+}
+
+/// Those of one client in a line, with its lock around it, as `lines.rs` keeps it; `wire` is what the backend
+/// believes: which number holds the name, and whether it was given back.
+#[derive(Clone)]
+struct Client {
+    line: Arc<Mutex<Option<Line<Guest>>>>,
+    released: std::sync::Arc<AtomicU64>,
+    fences: std::sync::Arc<AtomicI64>,
+}
+
+#[derive(Clone)]
+struct Guest(Arc<Visit>);
+
+struct Visit {
+    slot: Slot<Grant, LostReason>,
+    number: u64,
+    wire: AtomicU64,
+}
+
+impl Guest {
+    fn new(number: u64) -> Self {
+        Self(Arc::new(Visit { slot: Slot::new(), number, wire: AtomicU64::new(number) }))
+    }
+
+    fn claim(&self) -> Result<(), LostReason> {
+        block_on(poll_fn(|cx| self.0.slot.poll_claim(cx)))
+    }
+
+    fn fence(&self) -> Option<i64> {
+        self.0.slot.with_held(|grant, _| grant.fence.get())
+    }
+}
+
+impl Local for Guest {
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    fn offer(&self, wire: u64, grant: Grant, wakes: &mut Wakes) -> Offer {
+        self.0.wire.store(wire, Ordering::Relaxed);
+        self.0.slot.offer(|| grant, wakes)
+    }
+
+    fn begin_call(&self) -> bool {
+        self.0.slot.begin_call()
+    }
+
+    fn take_over(&self, wire: u64, in_flight: bool) -> bool {
+        self.0.wire.store(wire, Ordering::Relaxed);
+        self.0.slot.take_over(in_flight)
+    }
+
+    fn abandon(&self) -> (Abandon, bool) {
+        let waited = self.0.slot.is_waiting();
+        (self.0.slot.abandon(LostReason::NotHeld), waited)
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.slot.end().is_some()
+    }
+}
+
+impl Client {
+    /// The first holds the name, the others wait behind it.
+    fn holding(guests: &[Guest]) -> Self {
+        let mut line = Line::new(guests[0].clone());
+        for guest in &guests[1..] {
+            line.push(guest.clone());
+        }
+        let client = Self {
+            line: Arc::new(Mutex::new(Some(line))),
+            released: std::sync::Arc::default(),
+            fences: std::sync::Arc::default(),
+        };
+        assert!(guests[0].0.slot.begin_call());
+        client.answer(&guests[0]);
+        guests[0].claim().expect("it was granted");
+        client
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Line<Guest>) -> R) -> Option<R> {
+        self.line.lock().expect("no model panics inside").as_mut().map(change)
+    }
+
+    /// The backend grants what `asked` asked for.
+    fn answer(&self, asked: &Guest) {
+        let mut wakes = Wakes::default();
+        let fence = Fence::new(self.fences.fetch_add(64, Ordering::Relaxed) + 64);
+        let grant = Grant::new(fence, Moment::from_nanos(1), Duration::from_secs(1));
+        let wanted = self.change(|line| {
+            let front = line.front().clone();
+            front.0.slot.end_call()
+                && line.offer(grant, 64, Moment::from_nanos(1), &mut wakes) != Offer::Unwanted
+        });
+        wakes.wake();
+        if wanted == Some(false) {
+            self.give_back(asked);
+        }
+    }
+
+    fn give_back(&self, guest: &Guest) {
+        self.released.fetch_or(1 << guest.0.wire.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    fn parted(&self, guest: &Guest, parted: Parted<Guest>) {
+        match parted {
+            Parted::Alone => self.give_back(guest),
+            Parted::Next(next) => {
+                self.give_back(guest);
+                self.answer(&next);
+            }
+            Parted::Waited | Parted::Taken(_) | Parted::Stays => {}
+        }
+    }
+
+    /// Drops a guard as the crate does.
+    fn leave(&self, guest: &Guest) {
+        let Leave::Last(tenure) = guest.0.slot.leave() else { return };
+        let mut wakes = Wakes::default();
+        let now = Moment::from_nanos(2);
+        let parted = self.change(|line| line.leave(guest, Some(tenure), now, &mut wakes));
+        wakes.wake();
+        self.parted(guest, parted.unwrap_or(Parted::Alone));
+    }
+
+    fn abandon(&self, guest: &Guest) {
+        let parted = self.change(|line| line.abandon(guest)).expect("there is a line");
+        self.parted(guest, parted);
+    }
+
+    /// The backend takes the name away.
+    fn lose(&self) {
+        let mut wakes = Wakes::default();
+        let mark = |loser: &Guest| loser.0.slot.lose(LostReason::TakenOver, &mut wakes);
+        let parted = self.change(|line| line.lose(mark).1);
+        wakes.wake();
+        if let Some(Parted::Next(next)) = parted {
+            self.answer(&next);
+        }
+    }
+}
+
+#[test]
+fn a_name_that_is_handed_on_passes_over_one_who_leaves() {
+    loom::model(|| {
+        let [first, fickle, patient] = [0, 1, 2].map(Guest::new);
+        let client = Client::holding(&[first.clone(), fickle.clone(), patient.clone()]);
+        let leaver = thread::spawn({
+            let (client, fickle) = (client.clone(), fickle.clone());
+            move || client.abandon(&fickle)
+        });
+        client.leave(&first);
+        leaver.join().unwrap();
+        patient.claim().unwrap();
+        assert!(patient.fence() > Some(64));
+        client.leave(&patient);
+        let wires = client.released.load(Ordering::Relaxed);
+        let last = patient.0.wire.load(Ordering::Relaxed);
+        assert!(wires & (1 << last) != 0, "it was never given back");
+    });
+}
+
+#[test]
+fn a_loss_reaches_whoever_has_the_name_by_then() {
+    loom::model(|| {
+        let [first, second] = [0, 1].map(Guest::new);
+        let client = Client::holding(&[first.clone(), second.clone()]);
+        let backend = thread::spawn({
+            let client = client.clone();
+            move || client.lose()
+        });
+        client.leave(&first);
+        backend.join().unwrap();
+        // Handed on and lost there; or lost first, and then the second asked for itself.
+        let number = second.0.wire.load(Ordering::Relaxed);
+        match second.claim() {
+            Ok(()) => assert_eq!(number, 1, "it holds what was lost"),
+            Err(reason) => assert_eq!((reason, number), (LostReason::TakenOver, 0)),
+        }
+    });
+}
+
+#[test]
+fn a_place_in_the_queue_goes_to_the_next_whenever_the_answer_comes() {
+    loom::model(|| {
+        let [fickle, patient] = [0, 1].map(Guest::new);
+        let mut line = Line::new(fickle.clone());
+        line.push(patient.clone());
+        let line = Arc::new(Mutex::new(Some(line)));
+        let client =
+            Client { line, released: std::sync::Arc::default(), fences: std::sync::Arc::default() };
+        assert!(fickle.0.slot.begin_call());
+        let call = thread::spawn({
+            let (client, fickle) = (client.clone(), fickle.clone());
+            move || client.answer(&fickle)
+        });
+        client.abandon(&fickle);
+        call.join().unwrap();
+        patient.claim().unwrap();
     });
 }

@@ -132,7 +132,7 @@ impl Claim {
         match &self.relay {
             _ if !self.delivers() => {}
             Some(relay) => relay.lose(reason),
-            None => _ = self.hold.lose(reason),
+            None => self.hold.lose_on_wire(reason),
         }
     }
 

@@ -65,6 +65,15 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         Some(order)
     }
 
+    /// How many fences a grant reserves, from its own on. One, unless it says so.
+    ///
+    /// Where there are more, a client stands in line once for all who wait for a name there: it hands the lock
+    /// on among them under the [`Owner`] that was granted, to each with the next of these fences, and releases it with the
+    /// last that was used ([`Claim::fence`]). Then no other grant may have one of them.
+    fn reserved_fences(&self) -> usize {
+        1
+    }
+
     /// Asks for the claim's lock; a repeated call tells what the first one did.
     ///
     /// Where the lock is held, `queue` says whether to stand in line or to answer [`Answer::Busy`].

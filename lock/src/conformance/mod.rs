@@ -108,6 +108,8 @@ cases! {
         holder_and_waiters_are_shown [OneLine, ShowsHolder],
     }
     queue::{
+        waiters_of_one_client_take_turns,
+        leaving_the_queue_spares_the_holder,
         waiters_are_served_in_order [OneLine],
         wait_budget_ends,
         dropped_waiter_is_skipped [OneLine],

@@ -84,6 +84,11 @@ impl Store {
 
 #[async_trait]
 impl Backend for RedisLocks {
+    fn reserved_fences(&self) -> usize {
+        // What a node of a quorum grants is not the last word.
+        if self.store.votes_after.is_none() { RESERVED } else { 1 }
+    }
+
     fn submit(&self, order: Order) -> Option<Order> {
         match order {
             Order::Acquire { claim, queue, reply } => self.acquire_for(&claim, queue, reply),
@@ -169,3 +174,6 @@ const MORE: i64 = 2;
 
 /// 128 readers each.
 const ROUNDS: usize = 1_024;
+
+/// `SPAN` of the scripts.
+const RESERVED: usize = 64;

@@ -183,8 +183,7 @@ fn locks_outlive_the_runtime_they_were_first_used_on() {
 
 #[test]
 fn configuration_is_serde() {
-    let text =
-        r#"{"lease":"30s","wait":"10s","max_hold":"1h","reentrancy":"scope","lock_order":"off"}"#;
+    let text = r#"{"lease":"30s","wait":"10s","max_hold":"1h","strict_fifo":false,"reentrancy":"scope","lock_order":"off"}"#;
     let mut config = LocksConfig::default();
     // The default depends on the build.
     config.lock_order = LockOrder::Off;

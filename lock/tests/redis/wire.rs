@@ -1,7 +1,7 @@
 //! What is on the server, and what it costs.
 
 use futures_util::future::join_all;
-use mainstay_lock::{Locks, Redis, RedisLocks, Released, key};
+use mainstay_lock::{Locks, LostReason, ManualClock, Redis, RedisLocks, Released, key};
 use mainstay_testkit::{
     eventually,
     redis::{Reply, Single},
@@ -95,6 +95,67 @@ async fn renewals_of_many_locks_share_scripts() {
 
 /// The channel of a process that hears nothing.
 const DEAF: &str = "00000000000000df";
+
+/// Each of them has a fence of its own, a loss finds whoever has the lock by then, and other processes are next.
+#[tokio::test]
+async fn a_lock_goes_on_within_a_process_without_a_call() {
+    let server = Single::start().await.unwrap();
+    // However slow the test is, its time at a stretch is not over.
+    let time = ManualClock::new();
+    let redis = Redis::open(&server.url()).unwrap();
+    let one = Locks::builder().clock(time.clock()).wait(SOON).redis(redis);
+    let two = client(&server);
+    let first = within(two.lock("a")).await.unwrap();
+    let mut waiters = Vec::new();
+    for _ in 0..12 {
+        waiters.push(tokio::spawn(one.lock("a").into_future()));
+    }
+    until_waiting(&one, "a", 12).await;
+    // One of theirs stands in line for all of them; behind it comes another process.
+    let other = tokio::spawn(two.lock("a").into_future());
+    until_waiting(&two, "a", 2).await;
+    let (before, mut last) = (scripts_run(&server).await, first.fence());
+    drop(first);
+    let forced = waiters.pop().unwrap();
+    for waiter in waiters {
+        let guard = within(waiter).await.unwrap().unwrap();
+        assert!(guard.is_held() && guard.fence() > last, "{} after {last}", guard.fence());
+        last = guard.fence();
+        drop(guard);
+    }
+    let forced = within(forced).await.unwrap().unwrap();
+    let scripts = scripts_run(&server).await - before;
+    assert!(scripts <= 4, "{scripts} scripts for 12 acquisitions");
+    assert_eq!(one.inspect("a").await.unwrap().holder.unwrap().fence, forced.fence());
+    assert!(two.force_release("a", "stuck").await.unwrap());
+    let reason = within(forced.lost()).await;
+    assert!(matches!(reason, LostReason::ForceReleased { .. }), "{reason}");
+    let next = within(other).await.unwrap().unwrap();
+    assert!(next.fence() > forced.fence());
+    drop(next);
+    until_empty(&server).await;
+}
+
+#[tokio::test]
+async fn strict_order_goes_over_all_processes() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    let first = within(one.lock("a")).await.unwrap();
+    let mut waiters = Vec::new();
+    for number in 0..6 {
+        let locks = if number % 2 == 0 { &one } else { &two };
+        waiters.push(tokio::spawn(locks.lock("a").strict_fifo().into_future()));
+        until_waiting(&one, "a", number + 1).await;
+    }
+    let mut last = first.fence();
+    drop(first);
+    for waiter in waiters {
+        let guard = within(waiter).await.unwrap().unwrap();
+        assert!(guard.fence() > last);
+        last = guard.fence();
+    }
+    until_empty(&server).await;
+}
 
 /// A waiter whose process is gone, as it is on the server.
 async fn dead_waiter(server: &Single, name: &str, number: u32, seen: &str, channel: &str) {
