@@ -30,7 +30,6 @@ pub(super) enum Mode {
 /// A request, as it was when it was queued.
 pub(super) struct Request {
     claim: Claim,
-    mode: Mode,
     /// Read before the request was queued, on the clock that judges the lease.
     since: Moment,
     lease: Duration,
@@ -72,7 +71,7 @@ impl Store {
             Some(seconds) => script.arg(seconds),
             None => script,
         };
-        (Request { claim: claim.clone(), mode, since, lease }, script)
+        (Request { claim: claim.clone(), since, lease }, script)
     }
 
     /// Asks, again if the server found that it was late, and replies.
@@ -87,7 +86,17 @@ impl Store {
             Ok(Heard::Late) if attempts > 1 && request.claim.is_wanted() => {
                 store.ask_with(&request.claim, mode, attempts - 1, reply);
             }
-            heard => reply.send(heard.and_then(Heard::or_late)),
+            heard => {
+                let answer = heard.and_then(Heard::or_late);
+                let refused = mode != Mode::Poll && matches!(answer, Err(BackendError::Failed(_)));
+                let owner = request.claim.owner();
+                // Only where the request itself is refused: one that stands in line already must hear of
+                // its grant, whatever became of a question about it.
+                if refused && !store.registry.is_held(owner) {
+                    store.registry.leave(owner);
+                }
+                reply.send(answer);
+            }
         });
     }
 
@@ -99,9 +108,6 @@ impl Store {
     ) -> Result<Heard, BackendError> {
         let (owner, since) = (request.claim.owner(), request.since);
         let asked = answer.map_err(wire::failure).and_then(wire::asked);
-        if request.mode != Mode::Poll && matches!(asked, Err(BackendError::Failed(_))) {
-            self.registry.leave(owner);
-        }
         Ok(Heard::Answer(match asked? {
             Asked::Granted { fence, now } => {
                 self.time.note(since, now);

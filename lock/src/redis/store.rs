@@ -50,8 +50,8 @@ use crate::{
 ///
 /// Keys `{mainstay:lock1:*`, channels `mainstay:lock1:*`, and the commands `HELLO`, `CLIENT INFO`,
 /// `CLIENT KILL`, `INFO`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`, `EXISTS`, `SET`,
-/// `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `ZADD`, `ZCARD`, `ZCOUNT`, `ZPOPMIN`, `ZRANGE`, `ZRANGEBYSCORE`, `ZRANK`, `ZREM`, `ZSCORE`, `HDEL`, `HGET`
-/// and `HSET`.
+/// `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `PUBSUB NUMSUB`, `ZADD`, `ZCARD`, `ZCOUNT`, `ZPOPMIN`, `ZRANGE`,
+/// `ZRANGEBYSCORE`, `ZRANK`, `ZREM`, `ZSCORE`, `HDEL`, `HGET` and `HSET`.
 ///
 /// # On a Cluster
 ///

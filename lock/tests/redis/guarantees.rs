@@ -11,7 +11,7 @@ use mainstay_testkit::{
     redis::{Reply, Single},
 };
 
-use crate::{SOON, by_its_own_clock, ms, wire::allow_documented, within};
+use crate::{SOON, by_its_own_clock, ms, within};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
@@ -202,8 +202,6 @@ rows! {
     replicated_flush_is_not_protected: not_protected(Mode::Replicated, FLUSH);
     default_eviction_is_not_protected: not_protected(Mode::Default, EVICT);
     replicated_eviction_is_not_protected: not_protected(Mode::Replicated, EVICT);
-    replicated_permissions_suffice: permissions_suffice(Mode::Replicated, &["+wait"]);
-    quorum_permissions_suffice: permissions_suffice(Mode::Quorum, &[]);
 }
 
 /// A restart that is over before anybody promotes a replica.
@@ -216,27 +214,6 @@ async fn replicated_primary_restarted_empty_is_not_protected() {
     let second = within(others.lock("a")).await.unwrap();
     assert_eq!(within(guard.lost()).await, LostReason::TakenOver, "its connection is there again");
     fence_refuses(&guard, &second).await;
-}
-
-/// What the documentation asks of an administrator is enough.
-async fn permissions_suffice(mode: Mode, more: &[&str]) {
-    let world = World::start(mode).await;
-    let mut urls = Vec::new();
-    for node in &world.nodes {
-        urls.push(allow_documented(node, more).await);
-    }
-    let [one, two] = [0, 1].map(|_| locks(mode, &urls, ms(1_500)));
-    let guard = within(one.lock("a").metadata("m")).await.unwrap();
-    let waiter = tokio::spawn(two.lock("a").into_future());
-    crate::until_waiting(&one, "a", 1).await;
-    guard.extend(ms(3_000)).await.unwrap();
-    guard.release().await;
-    drop(within(waiter).await.unwrap().unwrap());
-    assert!(!within(two.force_release("b", "x")).await.unwrap());
-    for node in &world.nodes {
-        let log = node.command(&["ACL", "LOG"]).await.unwrap();
-        assert!(log.list().is_empty(), "{log:?}");
-    }
 }
 
 /// Every test that the table names is one.

@@ -5,10 +5,15 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
-use mainstay_lock::{Clock, LockError, Locks, LostReason, key};
-use mainstay_testkit::{eventually, proxy::Direction, redis::Single};
+use mainstay_lock::{Clock, LockError, Locks, LostReason, Redis, key};
+use mainstay_redis::Push;
+use mainstay_testkit::{
+    eventually,
+    proxy::Direction,
+    redis::{Reply, Single},
+};
 
-use crate::{SOON, client, ms, short_lived, until_empty, until_waiting, within};
+use crate::{SOON, client, keys, ms, short_lived, until_empty, until_waiting, within};
 
 #[tokio::test]
 async fn a_server_that_comes_back_empty_has_told_its_holders_and_serves_its_waiters() {
@@ -245,4 +250,83 @@ async fn a_lock_taken_away_is_told_across_processes() {
     let work = two.lock("a").run(async { Ok::<_, LockError>(1) });
     assert_eq!(within(work).await.unwrap(), 1);
     until_empty(&server).await;
+}
+
+/// After a failover some listen at the new primary and some still at the old one, a replica by now, where
+/// what is published arrives as well.
+#[tokio::test]
+async fn a_waiter_that_is_passed_over_does_not_hear_of_its_grant_through_a_replica() {
+    let (server, replica) = (Single::start().await.unwrap(), Single::start().await.unwrap());
+    let port = server.addr().port().to_string();
+    replica.command(&["REPLICAOF", "127.0.0.1", &port]).await.unwrap();
+    let proxy = server.proxy().await.unwrap();
+    let waiting = Redis::open(&proxy.url(&server.url())).unwrap();
+    let (one, two) = (client(&server), Locks::builder().wait(SOON).redis(waiting));
+    let guard = within(one.lock("a")).await.unwrap();
+    let waiter = tokio::spawn(two.lock("a").into_future());
+    until_waiting(&one, "a", 1).await;
+
+    // The owner that waits begins with its channel; its process listens at the replica now.
+    let queue = keys(&server).await.into_iter().find(|key| key.ends_with(":queue")).unwrap();
+    let owner = server.command(&["ZRANGE", &queue, "0", "-1"]).await.unwrap();
+    let channel = format!("mainstay:lock1:{}", &owner.list()[0].text().unwrap()[..16]);
+    let elsewhere = Redis::open(&replica.url()).unwrap();
+    let mut listener = elsewhere.subscribe(channel.clone());
+    let published = |text: &'static str| {
+        let (server, channel) = (&server, &channel);
+        async move { server.command(&["PUBLISH", channel, text]).await }
+    };
+    // Until the subscription is in place.
+    let mut heard = None;
+    while heard != Some("ready".into()) {
+        published("ready").await.unwrap();
+        heard = Clock::boot().timeout(ms(200), listener.recv()).await.ok().and_then(text);
+    }
+    proxy.refuse().await;
+    proxy.reset();
+    let gone = || async {
+        let listening = server.command(&["PUBSUB", "NUMSUB", &channel]).await.unwrap();
+        listening.list()[1] == Reply::Int(0)
+    };
+    eventually(SOON, gone).await.unwrap();
+    guard.release().await;
+    drop(within(one.lock("a")).await.unwrap());
+    published("marker").await.unwrap();
+    while heard != Some("marker".into()) {
+        heard = text(within(listener.recv()).await);
+        assert!(!heard.as_ref().is_some_and(|heard| heard.starts_with("grant")), "{heard:?}");
+    }
+    waiter.abort();
+}
+
+/// The question after a reconnect is refused, as by a server that is loading: the place in the queue is not.
+#[tokio::test]
+async fn a_waiter_whose_question_was_refused_still_hears_of_its_grant() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    let guard = within(one.lock("a").lease(ms(600_000))).await.unwrap();
+    // Shorter than the time after which a waiter asks by itself.
+    let waiter = tokio::spawn(two.lock("a").wait(ms(4_500)).lease(ms(600_000)).into_future());
+    until_waiting(&one, "a", 1).await;
+    server.command(&["CONFIG", "SET", "maxmemory", "1"]).await.unwrap();
+    server.command(&["CLIENT", "KILL", "TYPE", "normal"]).await.unwrap();
+    server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await.unwrap();
+    let refused = || async {
+        let errors = server.command(&["INFO", "errorstats"]).await.unwrap();
+        let count = errors.field("errorstat_OOM").and_then(|count| count.strip_prefix("count="));
+        count.is_some_and(|count| count.parse::<u32>().unwrap() >= 2)
+    };
+    eventually(SOON, refused).await.unwrap();
+    server.command(&["CONFIG", "SET", "maxmemory", "0"]).await.unwrap();
+    guard.release().await;
+    let next = within(waiter).await.unwrap().unwrap();
+    let holder = one.inspect("a").await.unwrap().holder.unwrap();
+    assert_eq!(holder.fence, next.fence());
+}
+
+fn text(push: Option<Push>) -> Option<String> {
+    match push {
+        Some(Push::Message(message)) => Some(String::from_utf8(message).unwrap()),
+        _ => None,
+    }
 }

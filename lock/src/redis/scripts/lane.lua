@@ -102,8 +102,13 @@ local function promote(held, last, me)
       if not alive and now - tonumber(seen) <= PATIENCE * 1000 then
         term = math.min(term, CLAIM or term)
         local grant = { 'grant', head, digits(fence), digits(now), digits(term), held }
-        -- Nobody listens: its process is gone.
-        alive = call('PUBLISH', channel_of(head), table.concat(grant, ' ')) > 0 or CLAIM ~= nil
+        local channel = channel_of(head)
+        -- Nobody listens: its process is gone. Seen before it is told, because whoever still listens at a
+        -- replica, after a failover, would hear of a grant that goes to the next one.
+        alive = CLAIM ~= nil or call('PUBSUB', 'NUMSUB', channel)[2] > 0
+        if alive then
+          call('PUBLISH', channel, table.concat(grant, ' '))
+        end
       end
       if alive then
         local waited = is_waited(held)
