@@ -14,6 +14,10 @@ use crate::{
 
 /// What the Sentinels call the primary.
 const NAME: &str = "kit";
+/// The user of the Sentinels.
+const WATCHER: &str = "watcher";
+/// Of users that only tell connections apart.
+const SECRET: &str = "kit";
 /// For a replica to have its first sync, or the Sentinels to agree.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -59,13 +63,17 @@ impl Sentinel {
     }
 
     fn make_nodes(workspace: &Arc<Workspace>) -> Result<[Server; 3], KitError> {
-        let primary = node::node(workspace, Port::free()?, "")?;
-        let follow = format!("replicaof 127.0.0.1 {}\n", primary.addr().port());
-        Ok([
-            primary,
-            node::node(workspace, Port::free()?, &follow)?,
-            node::node(workspace, Port::free()?, &follow)?,
-        ])
+        let ports = [Port::free()?, Port::free()?, Port::free()?];
+        let numbers = ports.each_ref().map(Port::number);
+        let users = users(numbers);
+        let [primary, first, second] = ports;
+        let node = |port: Port, role: &str| {
+            let me = follower(port.number());
+            let settings = format!("{users}masteruser {me}\nmasterauth {SECRET}\n{role}");
+            node::node(workspace, port, &settings)
+        };
+        let follow = format!("replicaof 127.0.0.1 {}\n", primary.number());
+        Ok([node(primary, "")?, node(first, &follow)?, node(second, &follow)?])
     }
 
     /// The Sentinels are told of the replicas and of each other, as their own rewritten
@@ -82,7 +90,9 @@ impl Sentinel {
             "sentinel monitor {NAME} 127.0.0.1 {} 2\n\
              sentinel down-after-milliseconds {NAME} 1000\n\
              sentinel failover-timeout {NAME} 5000\n\
-             sentinel parallel-syncs {NAME} 2\n",
+             sentinel parallel-syncs {NAME} 2\n\
+             sentinel auth-user {NAME} {WATCHER}\n\
+             sentinel auth-pass {NAME} {SECRET}\n",
             primary.addr().port()
         );
         for replica in replicas {
@@ -215,6 +225,44 @@ impl Sentinel {
         Ok(())
     }
 
+    /// Splits the network: the primary and one replica on one side, the other replica and the Sentinels on
+    /// the other. Returns the two that are cut off, the primary first.
+    ///
+    /// The other replica becomes primary soon; the old one goes on, and its replica confirms what it
+    /// writes. Clients are not cut off: put proxies before the Sentinels for those that shall not hear of it.
+    ///
+    /// # Errors
+    ///
+    /// When a node does not answer.
+    pub async fn split(&self) -> Result<[SocketAddr; 2], KitError> {
+        let primary = self.primary().await?;
+        let mut others = self.nodes.iter().map(Server::addr).filter(|addr| *addr != primary);
+        let (Some(companion), Some(outsider)) = (others.next(), others.next()) else {
+            return Err(KitError::answer(primary, "no node of ours"));
+        };
+        for addr in [primary, companion] {
+            // Who watches and who follows have users of their own: nothing else tells their connections apart.
+            lock_out(addr, WATCHER).await?;
+            lock_out(addr, &follower(outsider.port())).await?;
+        }
+        Ok([primary, companion])
+    }
+
+    /// Joins what was split. The old primary believes to be one until the Sentinels tell it.
+    ///
+    /// # Errors
+    ///
+    /// When a node does not answer.
+    pub async fn join(&self) -> Result<(), KitError> {
+        for node in &self.nodes {
+            let followers = self.nodes.iter().map(|node| follower(node.addr().port()));
+            for user in followers.chain([WATCHER.to_owned()]) {
+                command(node.addr(), &["ACL", "SETUSER", &user, "+@all"]).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// A proxy in front of the node that is primary now; it does not follow a failover.
     ///
     /// # Errors
@@ -231,6 +279,23 @@ impl Sentinel {
             .find(|node| node.addr() == addr)
             .ok_or_else(|| KitError::answer(addr, "no node listens there"))
     }
+}
+
+/// The users as which nodes and Sentinels speak to each other; clients need none.
+fn users(nodes: [u16; 3]) -> String {
+    let names = nodes.map(follower).into_iter().chain([WATCHER.to_owned()]);
+    names.map(|name| format!("user {name} on >{SECRET} ~* &* +@all\n")).collect()
+}
+
+fn follower(port: u16) -> String {
+    format!("follower-{port}")
+}
+
+/// Takes everything from a user, a ping too. A user that cannot log in would go on as the default one.
+async fn lock_out(node: SocketAddr, user: &str) -> Result<(), KitError> {
+    command(node, &["ACL", "SETUSER", user, "-@all"]).await?;
+    command(node, &["CLIENT", "KILL", "USER", user]).await?;
+    Ok(())
 }
 
 /// The primary, in the words of one Sentinel.

@@ -32,3 +32,22 @@ async fn a_replica_takes_over_from_a_killed_primary() {
     .await
     .unwrap();
 }
+
+#[tokio::test]
+async fn a_split_leaves_an_old_primary_whose_replica_confirms_what_will_be_lost() {
+    let redis = Sentinel::start().await.unwrap();
+    let [old, companion] = redis.split().await.unwrap();
+    let new = redis.primary_after(old, SOON).await.unwrap();
+    assert_ne!(new, companion);
+    // The companion alone confirms: a client that waits for one replica is served, and its write will be gone.
+    command(old, &["SET", "minority", "1"]).await.unwrap();
+    let confirms = || async {
+        let replicas = command(old, &["INFO", "replication"]).await?;
+        let one = replicas.field("connected_slaves") == Some("1");
+        Ok::<_, mainstay_testkit::KitError>(one)
+    };
+    eventually(SOON, || async { confirms().await.is_ok_and(|one| one) }).await.unwrap();
+    assert_eq!(command(companion, &["GET", "minority"]).await.unwrap().text(), Some("1"));
+    assert_eq!(command(new, &["GET", "minority"]).await.unwrap().text(), None);
+    redis.join().await.unwrap();
+}
