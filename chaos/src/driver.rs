@@ -29,6 +29,27 @@ pub(crate) struct Run {
     pub(crate) length: Duration,
     pub(crate) shapes: Vec<Shape>,
     pub(crate) history: Option<PathBuf>,
+    pub(crate) scene: Scene,
+}
+
+/// Who does what, and what is broken.
+#[derive(Clone, Debug)]
+pub(crate) struct Scene {
+    pub(crate) tasks: u32,
+    pub(crate) keys: u32,
+    pub(crate) habit: Habit,
+    /// All that the shape has, if there are none.
+    pub(crate) faults: Vec<Fault>,
+    /// How long clients work after everything is mended.
+    pub(crate) calm: Duration,
+}
+
+impl Default for Scene {
+    fn default() -> Self {
+        // The calm is longer than the waits and leases of the time before.
+        let calm = Duration::from_secs(6);
+        Self { tasks: 6, keys: 6, habit: Habit::Mixed, faults: Vec::new(), calm }
+    }
 }
 
 /// Runs each shape on servers of its own; where the history is.
@@ -42,8 +63,9 @@ pub(crate) async fn run(run: Run) -> Result<PathBuf> {
     let mut clients = 0;
     for shape in run.shapes {
         eprintln!("chaos: seed {}, {} for {share:?}", run.seed, shape.name());
-        let session = Session::start(run.seed, shape, &store, clients).await?;
-        clients = session.run(plan(run.seed, shape, share), &mut file).await?;
+        let session = Session::start(run.seed, shape, &run.scene, &store, clients).await?;
+        let plan = plan(run.seed, shape, &run.scene.faults, share);
+        clients = session.run(plan, share, run.scene.calm, &mut file).await?;
     }
     file.flush()?;
     Ok(history)
@@ -60,7 +82,13 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    async fn start(seed: u64, shape: Shape, store: &'a Postgres, clients: u32) -> Result<Self> {
+    async fn start(
+        seed: u64,
+        shape: Shape,
+        scene: &Scene,
+        store: &'a Postgres,
+        clients: u32,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         store.query("DROP TABLE IF EXISTS counter").await?;
         store.query(SCHEMA).await?;
@@ -69,9 +97,9 @@ impl<'a> Session<'a> {
             store: store.url(),
             folder: folder.path().to_owned(),
             seats: SEATS,
-            tasks: TASKS,
-            keys: KEYS,
-            habit: Habit::Mixed,
+            tasks: scene.tasks,
+            keys: scene.keys,
+            habit: scene.habit,
         };
         let world = World::start(shape, SEATS).await?;
         let rng = Rng::with_seed(seed ^ CLIENTS);
@@ -81,8 +109,19 @@ impl<'a> Session<'a> {
     }
 
     /// How many clients there have been.
-    async fn run(mut self, plan: Vec<Step>, history: &mut impl Write) -> Result<u32> {
+    async fn run(
+        mut self,
+        plan: Vec<Step>,
+        length: Duration,
+        calm: Duration,
+        history: &mut impl Write,
+    ) -> Result<u32> {
+        // Breaking and mending take time of their own: the end of the plan may be left out.
+        let end = self.clock.now() + length;
         for (number, step) in (0..).zip(&plan) {
+            if self.clock.now() >= end {
+                break;
+            }
             self.clock.sleep(step.gap).await;
             self.fleet.check()?;
             let lossy = self.world.is_lossy(step);
@@ -90,7 +129,7 @@ impl<'a> Session<'a> {
             self.step(step).await.map_err(|error| format!("{:?}: {error}", step.fault))?;
             self.note(What::Mended { number });
         }
-        self.calm_down().await?;
+        self.calm_down(calm).await?;
         self.write(history)?;
         Ok(self.fleet.started())
     }
@@ -122,10 +161,10 @@ impl<'a> Session<'a> {
     }
 
     /// Lets everybody finish, and looks at what is left.
-    async fn calm_down(&mut self) -> Result<()> {
+    async fn calm_down(&mut self, calm: Duration) -> Result<()> {
         self.note(What::Calm);
         self.fleet.tell("calm")?;
-        self.clock.sleep(CALM).await;
+        self.clock.sleep(calm).await;
         self.fleet.check()?;
         self.fleet.tell("stop")?;
         let stuck = self.fleet.end(PATIENCE).await?;
@@ -174,12 +213,8 @@ fn is_history(path: &Path) -> bool {
 }
 
 const SEATS: usize = 4;
-const TASKS: u32 = 6;
-const KEYS: u32 = 6;
 /// Clients choose by another sequence than the plan.
 const CLIENTS: u64 = 0x00c1_1e47;
-/// Longer than the waits and leases of the time before.
-const CALM: Duration = Duration::from_secs(6);
 /// Longer than the waits of the calm.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Shorter than the leases of the calm.

@@ -39,8 +39,8 @@ pub(crate) enum What {
     Dropped { op: u64 },
     /// The guard is about to be released or dropped: the client believes no longer.
     Leaves { op: u64 },
-    /// What became of the release.
-    Left { op: u64, outcome: Left },
+    /// What became of the release; if the lock was lost before, why.
+    Left { op: u64, outcome: Left, reason: Option<String> },
     /// The guard said that the lock is lost.
     Lost { op: u64, reason: String },
     /// A write under the fence is about to be sent to the store.

@@ -1,9 +1,12 @@
 //! What can be broken.
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// What can be broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Fault {
     /// A client is stopped for longer than its leases, and goes on as if nothing had been.
@@ -36,4 +39,24 @@ pub(crate) enum Fault {
     Reset,
     /// Some clients cannot connect, and are cut.
     Refuse,
+    /// The primary is killed, and comes back believing to be one.
+    PrimaryKill,
+    /// The primary is stopped until another took over, and goes on believing to be one.
+    PrimaryStop,
+    /// The Sentinels, or a replica in a Cluster, are told to make another one primary.
+    Failover,
+    /// The primary, one replica and half of the clients on one side, the other replica, the Sentinels and
+    /// the other half on the other: a write of the old primary is confirmed by a replica, and lost.
+    Split,
+    /// A replica stops for a while.
+    ReplicaStop,
+    /// A slot moves to another node, key by key.
+    SlotMoved,
+}
+
+impl Fault {
+    /// Whether another server is primary after it.
+    pub(crate) fn is_failover(self) -> bool {
+        matches!(self, Self::PrimaryKill | Self::PrimaryStop | Self::Failover | Self::Split)
+    }
 }

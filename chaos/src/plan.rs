@@ -18,15 +18,15 @@ pub(crate) struct Step {
     pub(crate) pick: u64,
 }
 
-/// Faults for `length`, each kind as often as any other.
-pub(crate) fn plan(seed: u64, shape: Shape, length: Duration) -> Vec<Step> {
+/// Faults for `length`, each kind as often as any other: those in `only`, or all that a shape has.
+pub(crate) fn plan(seed: u64, shape: Shape, only: &[Fault], length: Duration) -> Vec<Step> {
     let mut rng = Rng::with_seed(seed);
     let mut steps = Vec::new();
     let mut round = Vec::new();
     let mut at = Duration::ZERO;
     while at < length {
         let Some(fault) = round.pop() else {
-            round = faults(shape);
+            round = if only.is_empty() { faults(shape) } else { only.to_vec() };
             rng.shuffle(&mut round);
             continue;
         };
@@ -64,6 +64,46 @@ fn faults(shape: Shape) -> Vec<Fault> {
             Reset,
             Refuse,
         ],
+        Shape::Sentinel => vec![
+            ClientStop,
+            ClientKill,
+            ConnectionsKilled,
+            ScriptFlush,
+            Frozen,
+            FlushAll,
+            PrimaryKill,
+            PrimaryStop,
+            Failover,
+            Split,
+            ReplicaStop,
+        ],
+        Shape::Cluster => vec![
+            ClientStop,
+            ClientKill,
+            ConnectionsKilled,
+            ScriptFlush,
+            Frozen,
+            FlushAll,
+            PrimaryKill,
+            PrimaryStop,
+            Failover,
+            SlotMoved,
+        ],
+        Shape::Quorum => vec![
+            ClientStop,
+            ClientKill,
+            ServerKill,
+            ServerStop,
+            ConnectionsKilled,
+            ScriptFlush,
+            Frozen,
+            ReadOnly,
+            OutOfMemory,
+            Delay,
+            BlackHole,
+            Reset,
+            Refuse,
+        ],
     }
 }
 
@@ -72,13 +112,13 @@ fn lasts(fault: Fault) -> (u64, u64) {
     match fault {
         // Up to several leases.
         Fault::ClientStop => (300, 2_500),
-        Fault::ServerStop | Fault::Frozen => (200, 2_000),
-        Fault::ServerKill => (0, 500),
+        Fault::ServerStop | Fault::Frozen | Fault::ReplicaStop => (200, 2_000),
+        Fault::ServerKill | Fault::PrimaryKill | Fault::PrimaryStop | Fault::Failover => (0, 500),
         Fault::ClientKill | Fault::ServerEmpty | Fault::FlushAll => (0, 50),
-        Fault::ConnectionsKilled | Fault::ScriptFlush | Fault::Reset => (0, 50),
+        Fault::ConnectionsKilled | Fault::ScriptFlush | Fault::Reset | Fault::SlotMoved => (0, 50),
         Fault::ReadOnly | Fault::OutOfMemory | Fault::Refuse => (100, 1_200),
         Fault::Delay => (300, 2_000),
-        Fault::BlackHole => (200, 2_500),
+        Fault::BlackHole | Fault::Split => (200, 2_500),
     }
 }
 
@@ -90,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_seed_repeats_the_plan_and_every_kind_is_in_it() {
-        let minute = |seed| plan(seed, Shape::Single, Duration::from_secs(60));
+        let minute = |seed| plan(seed, Shape::Single, &[], Duration::from_secs(60));
         assert_eq!(minute(7), minute(7));
         assert_ne!(minute(7), minute(8));
         let kinds: HashSet<_> = minute(7).iter().map(|step| step.fault).collect();

@@ -211,6 +211,7 @@ impl Engine {
         match self {
             // Nothing is lost on the way: only the end of the lease is worth a look.
             Self::InProcess(_) => holder_until.unwrap_or(now + POLL_EVERY),
+            Self::Remote(_) if cfg!(mainstay_planted = "no_poll") => Moment::NEVER,
             Self::Remote(_) => {
                 // If the news of its grant are lost, it is to know before that is over.
                 let patience = now + POLL_EVERY.min(lease / 2);

@@ -216,7 +216,7 @@ impl Hold {
     }
 
     pub(crate) fn end_call(&self) -> bool {
-        self.slot.end_call()
+        self.slot.end_call() || cfg!(mainstay_planted = "drop_forgets_wire")
     }
 
     /// Notes what the backend said to a waiter. False if it got a grant that nobody wants.
@@ -256,9 +256,10 @@ impl Hold {
 
     pub(crate) fn refuse(&self, error: LockError) -> bool {
         let mut wakes = Wakes::default();
+        let forgotten = cfg!(mainstay_planted = "unknown_is_failure") && error.is_unknown();
         let refused = self.slot.refuse(End::Refused(error), &mut wakes);
         wakes.wake();
-        refused
+        refused && !forgotten
     }
 
     pub(crate) fn poll_claim(&self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
@@ -324,7 +325,8 @@ impl Hold {
 
     /// What is left of the lease; nothing once it is over.
     pub(crate) fn remaining(&self) -> Option<Duration> {
-        let now = self.clock().now();
+        let unseen = cfg!(mainstay_planted = "held_without_clock");
+        let now = if unseen { Moment::from_nanos(0) } else { self.clock().now() };
         self.slot.with_held(|tenure, _| tenure.deadline.saturating_since(now))
     }
 
@@ -482,6 +484,9 @@ impl Hold {
         let released = matches!(end, End::Released);
         let news = self.slot.finish(end, |old| matches!(old, End::Unknown), &mut wakes);
         wakes.wake();
+        if cfg!(mainstay_planted = "renew_after_release") && released {
+            self.me.upgrade().into_iter().for_each(|me| self.manager.engine().renew(&[me]));
+        }
         if news && released && self.fence() != Fence::NONE {
             self.manager.observe().released(&self.key, self.fence(), self.held_for());
         }
@@ -514,8 +519,9 @@ impl Hold {
 
     /// Runs under the slot's lock: the registration and the state begin together.
     fn begin_tenure(&self, grant: Grant) -> Tenure {
-        let deadline = self.manager.engine().deadline(grant.since, grant.lease);
         let now = self.clock().now();
+        let since = if cfg!(mainstay_planted = "lease_from_reply") { now } else { grant.since };
+        let deadline = self.manager.engine().deadline(since, grant.lease);
         let until = self.terms.max_hold.map_or(Moment::NEVER, |hold| now + hold);
         self.fence.store(grant.fence.get(), Ordering::Relaxed);
         self.granted.store(now.as_nanos(), Ordering::Relaxed);

@@ -175,6 +175,10 @@ pub use mainstay_core::{
     Clock, IntoError, IntoKey, Key, KeyError, ManualClock, Moment, OnReject, With, key,
 };
 
+/// Has cargo compile this crate again when `cargo xtask chaos lock --planted` plants another bug.
+#[cfg(mainstay_planted)]
+const _: Option<&str> = option_env!("MAINSTAY_PLANTED");
+
 /// The README's examples compile.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

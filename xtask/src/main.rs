@@ -56,7 +56,7 @@ enum Task {
     },
     /// Breaks servers and clients, and judges what the locks did
     Chaos {
-        /// `lock`, `--seed S`, `--minutes M`, `--shape S`, `--history FILE`; `--judge FILE`
+        /// `lock`, `--seed S`, `--minutes M`, `--shape S`, `--history FILE`; `--judge FILE`; `--planted`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },

@@ -109,16 +109,16 @@ impl<'a> Hold<'a> {
     async fn leave(self, rng: &mut Rng) -> Result<()> {
         let op = self.op;
         self.client.record(What::Leaves { op })?;
-        if rng.u8(..100) < 30 {
+        if rng.bool() {
             drop(self.guard);
             return Ok(());
         }
-        let outcome = match self.guard.release().await {
-            Released::AlreadyLost { .. } => Left::AlreadyLost,
-            Released::Unknown => Left::Unknown,
-            _ => Left::Released,
+        let (outcome, reason) = match self.guard.release().await {
+            Released::AlreadyLost { reason } => (Left::AlreadyLost, Some(format!("{reason:?}"))),
+            Released::Unknown => (Left::Unknown, None),
+            _ => (Left::Released, None),
         };
-        self.client.record(What::Left { op, outcome })
+        self.client.record(What::Left { op, outcome, reason })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A client: a process of its own, with tasks that contend.
 
+mod habit;
 mod hold;
 mod store;
 mod task;
@@ -14,13 +15,13 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use fastrand::Rng;
 use mainstay_core::Clock;
 use mainstay_lock::Locks;
 use mainstay_testkit::history::Recorder;
 
-pub(crate) use self::store::SCHEMA;
+pub(crate) use self::{habit::Habit, store::SCHEMA};
 use self::{store::Store, task::Task};
 use crate::{
     Result,
@@ -63,22 +64,6 @@ pub(crate) struct ClientArgs {
     /// What its tasks do
     #[arg(long, value_enum, default_value_t)]
     pub(crate) habit: Habit,
-}
-
-/// What the tasks of a client do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Habit {
-    /// Everything, by chance.
-    #[default]
-    Mixed,
-}
-
-impl Habit {
-    /// As it is written on the command line.
-    pub(crate) fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.expect("no habit is hidden").get_name().to_owned()
-    }
 }
 
 /// What the driver says.

@@ -124,7 +124,10 @@ fn judge_part(events: &[Event], verdict: &mut Verdict) {
                 verdict.seed = *seed;
                 verdict.shapes.push(*shape);
             }
-            What::Strikes { fault, .. } => *verdict.faults.entry(*fault).or_default() += 1,
+            What::Strikes { fault, .. } => {
+                verdict.failovers += usize::from(fault.is_failover());
+                *verdict.faults.entry(*fault).or_default() += 1;
+            }
             What::Stuck { victim, log } => {
                 let what = format!("client {victim} did not end: {log}");
                 verdict.violations.push(Violation::new(Rule::Stuck, what));

@@ -64,7 +64,8 @@ pub(crate) struct Ops {
     /// When each client had done everything.
     pub(crate) done: BTreeMap<u32, u64>,
     pub(crate) counters: BTreeMap<String, i64>,
-    pub(crate) end: u64,
+    /// When nothing was broken any more.
+    pub(crate) calm: Option<u64>,
 }
 
 impl Ops {
@@ -73,7 +74,6 @@ impl Ops {
         let mut places = BTreeMap::new();
         let mut struck = BTreeMap::new();
         for event in events {
-            ops.end = ops.end.max(event.at);
             ops.driver(event, &mut struck);
             if let What::Asked { op, .. } = &event.what {
                 places.insert(*op, ops.all.len());
@@ -121,6 +121,7 @@ impl Ops {
                     span.end = at;
                 }
             }
+            What::Calm => self.calm = Some(at),
             What::Done => _ = self.done.insert(event.client, at),
             What::Counter { key, value } => _ = self.counters.insert(key.clone(), *value),
             _ => {}
@@ -139,7 +140,9 @@ impl Op {
     pub(crate) fn belief(&self) -> Span {
         let start = self.granted().unwrap_or(u64::MAX);
         let told = self.lost.as_ref().map_or(u64::MAX, |(at, _)| *at);
-        Span { start, end: self.until.min(self.leaves.unwrap_or(u64::MAX)).min(told) }
+        // A guard was handed out: for a moment at least its client believes in it.
+        let until = self.until.max(start.saturating_add(1));
+        Span { start, end: until.min(self.leaves.unwrap_or(u64::MAX)).min(told) }
     }
 
     /// For messages.

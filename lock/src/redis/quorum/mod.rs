@@ -67,7 +67,7 @@ use crate::{backend::Owner, builder::LocksBuilder, locks::Locks, spawn::Spawner}
 ///
 /// # Permissions
 ///
-/// On each node those of [`RedisLocks`].
+/// On each node those of [`RedisLocks`], and `INFO`.
 ///
 /// # Examples
 ///

@@ -1,0 +1,213 @@
+//! Bugs that are planted on purpose, and the scene in which each must be caught.
+//!
+//! A library that was compiled with `--cfg mainstay_planted="NAME"` has the bug; `cargo xtask chaos lock
+//! --planted` compiles it with each in turn. In the same scene without the bug nothing is violated.
+
+use std::{fs, path::Path, time::Duration};
+
+use crate::{
+    Result,
+    client::Habit,
+    driver::Scene,
+    fault::Fault::{self, *},
+    judge::Rule,
+    shape::Shape,
+};
+
+/// A mistake that others have made.
+pub(crate) struct Planted {
+    pub(crate) name: &'static str,
+    pub(crate) mistake: &'static str,
+    pub(crate) shape: Shape,
+    habit: Habit,
+    faults: &'static [Fault],
+    /// Seconds in which things are broken, and in which they are not any more.
+    pub(crate) seconds: u64,
+    calm: u64,
+    /// Any of these catches it.
+    pub(crate) rules: &'static [Rule],
+    /// What is changed in the scripts; other bugs are behind a `cfg!` with their name.
+    patches: &'static [Patch],
+}
+
+/// A change of a script.
+struct Patch {
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+}
+
+impl Planted {
+    pub(crate) fn named(name: &str) -> Option<&'static Self> {
+        PLANTED.iter().find(|planted| planted.name == name)
+    }
+
+    /// Copies the scripts in `from` to `to`, with the bug.
+    pub(crate) fn write_scripts(&self, from: &Path, to: &Path) -> Result<()> {
+        fs::create_dir_all(to)?;
+        for entry in from.read_dir()? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let mut text = fs::read_to_string(&path)?;
+            for patch in self.patches.iter().filter(|patch| patch.file == name) {
+                if !text.contains(patch.from) {
+                    return Err(format!(
+                        "{name} has no `{}` to plant {} in",
+                        patch.from, self.name
+                    )
+                    .into());
+                }
+                text = text.replace(patch.from, patch.to);
+            }
+            fs::write(to.join(name), text)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn scene(&self) -> Scene {
+        let faults = self.faults.to_vec();
+        Scene { tasks: 3, keys: 2, habit: self.habit, faults, calm: Duration::from_secs(self.calm) }
+    }
+}
+
+/// Every bug that can be planted.
+pub(crate) const PLANTED: &[Planted] = &[
+    Planted {
+        name: "release_any",
+        mistake: "a release does not look whose lock it is",
+        shape: Shape::Single,
+        habit: Habit::Exhaust,
+        faults: &[ClientStop, Delay],
+        seconds: 8,
+        calm: 2,
+        rules: &[Rule::Overlap, Rule::Vanished],
+        patches: &[Patch {
+            file: "commit.lua",
+            from: "if record and string.sub(record, 1, OWNER) == owner then",
+            to: "if record then",
+        }],
+    },
+    Planted {
+        name: "renew_after_release",
+        mistake: "a renewal runs on after the release and brings the lock back",
+        shape: Shape::Single,
+        habit: Habit::Keep,
+        faults: &[Delay],
+        seconds: 3,
+        calm: 2,
+        rules: &[Rule::Orphan, Rule::Starved],
+        patches: &[Patch {
+            file: "renew.lua",
+            from: "  if holder == owner and lease > 0 then",
+            to: "  if not holder and lease > 0 then\n    \
+                 write(held, owner, now, '', now + lease * 1000, false)\n  end\n  \
+                 if holder == owner and lease > 0 then",
+        }],
+    },
+    Planted {
+        name: "lease_from_reply",
+        mistake: "the lease is counted from the reply",
+        shape: Shape::Single,
+        habit: Habit::Exhaust,
+        faults: &[Delay],
+        seconds: 8,
+        calm: 2,
+        rules: &[Rule::Overlap],
+        patches: &[],
+    },
+    Planted {
+        name: "no_check_after_wait",
+        mistake: "a grant is handed out without a look at what is left of its lease",
+        shape: Shape::Single,
+        habit: Habit::Exhaust,
+        faults: &[Delay, BlackHole],
+        seconds: 16,
+        calm: 2,
+        rules: &[Rule::Overlap],
+        patches: &[],
+    },
+    Planted {
+        name: "held_without_clock",
+        mistake: "a lock counts as held until the timer says otherwise",
+        shape: Shape::Single,
+        habit: Habit::Exhaust,
+        faults: &[ClientStop],
+        seconds: 8,
+        calm: 2,
+        rules: &[Rule::Overlap],
+        patches: &[],
+    },
+    Planted {
+        name: "no_poll",
+        mistake: "a waiter trusts pushes alone",
+        shape: Shape::Single,
+        habit: Habit::Patient,
+        faults: &[Refuse],
+        seconds: 5,
+        calm: 14,
+        rules: &[Rule::Starved],
+        patches: &[],
+    },
+    Planted {
+        name: "drop_forgets_wire",
+        mistake: "a dropped request forgets what is on the wire",
+        shape: Shape::Single,
+        habit: Habit::Cancel,
+        faults: &[ScriptFlush],
+        seconds: 3,
+        calm: 2,
+        rules: &[Rule::Orphan, Rule::Starved],
+        patches: &[],
+    },
+    Planted {
+        name: "unknown_is_failure",
+        mistake: "an acquire without an answer counts as refused",
+        shape: Shape::Single,
+        habit: Habit::Try,
+        faults: &[Frozen, BlackHole],
+        seconds: 6,
+        calm: 2,
+        rules: &[Rule::Orphan, Rule::Starved],
+        patches: &[],
+    },
+    Planted {
+        name: "early_shutdown",
+        mistake: "a shutdown does not wait for what is being given back",
+        shape: Shape::Single,
+        habit: Habit::Keep,
+        faults: &[ScriptFlush],
+        seconds: 1,
+        calm: 2,
+        rules: &[Rule::Orphan],
+        patches: &[],
+    },
+    Planted {
+        name: "fence_incr",
+        mistake: "a fence is the next number of a counter",
+        shape: Shape::Single,
+        habit: Habit::Mixed,
+        faults: &[FlushAll],
+        seconds: 3,
+        calm: 2,
+        rules: &[Rule::FenceOrder, Rule::FenceTwice],
+        patches: &[
+            Patch {
+                file: "commit.lua",
+                from: "    return now\n  end\n  return acquire",
+                to: "    local fence = call('INCR', held .. ':n') * SPAN\n    \
+                     write(held, owner, fence, metadata, now + lease * 1000, false)\n    \
+                     return { 1, fence, now }\n  end\n  return acquire",
+            },
+            Patch {
+                file: "commit.lua",
+                from: "math.max(now, last + 1)",
+                to: "call('INCR', held .. ':n') * SPAN",
+            },
+            Patch {
+                file: "lane.lua",
+                from: "math.max(now, last + 1)",
+                to: "call('INCR', held .. ':n') * SPAN",
+            },
+        ],
+    },
+];

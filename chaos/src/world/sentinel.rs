@@ -1,0 +1,129 @@
+//! A primary with two replicas, which Sentinels watch.
+
+use std::{net::SocketAddr, time::Duration};
+
+use fastrand::Rng;
+use mainstay_core::Clock;
+use mainstay_testkit::{
+    eventually,
+    redis::{self, command},
+};
+
+use super::{
+    network::Network,
+    single::{break_by_command, mend_by_command},
+};
+use crate::{Result, fault::Fault, plan::Step};
+
+/// A primary with two replicas, which Sentinels watch.
+pub(crate) struct Sentinel {
+    servers: redis::Sentinel,
+    /// Between the clients and each of the Sentinels.
+    networks: Vec<Network>,
+    /// Who must follow the new primary when the fault is over, the old primary first.
+    old: Vec<SocketAddr>,
+}
+
+impl Sentinel {
+    pub(crate) async fn start(seats: usize) -> Result<Self> {
+        let servers = redis::Sentinel::start().await?;
+        let mut networks = Vec::new();
+        for addr in servers.addrs() {
+            networks.push(Network::to(addr, seats).await?);
+        }
+        Ok(Self { servers, networks, old: Vec::new() })
+    }
+
+    /// Every server that may have keys.
+    pub(crate) async fn addrs(&self) -> Result<Vec<SocketAddr>> {
+        Ok(vec![self.servers.primary().await?])
+    }
+
+    pub(crate) fn urls(&self, seat: usize) -> Vec<String> {
+        self.networks.iter().map(|network| format!("redis://{}/", network.addr(seat))).collect()
+    }
+
+    /// Whatever the replica that takes over had not got is gone, and the old primary may grant until it is told.
+    pub(crate) fn is_lossy(fault: Fault) -> bool {
+        fault.is_failover() || fault == Fault::FlushAll
+    }
+
+    pub(crate) async fn strike(&mut self, step: &Step) -> Result<()> {
+        let primary = self.servers.primary().await?;
+        match step.fault {
+            Fault::PrimaryKill => self.old = vec![self.servers.kill().await?],
+            Fault::PrimaryStop => self.old = vec![self.servers.pause().await?],
+            Fault::Failover => {
+                self.ask_for_failover().await?;
+                self.old = vec![primary];
+            }
+            Fault::Split => {
+                // The old primary keeps a replica and half of the clients, who do not hear of the new one.
+                self.networks.iter().for_each(Network::cut_half);
+                self.old = self.servers.split().await?.to_vec();
+            }
+            Fault::ReplicaStop => self.replica(step, primary)?.pause()?,
+            _ => break_by_command(primary, step).await?,
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn mend(&mut self, step: &Step) -> Result<()> {
+        let old = std::mem::take(&mut self.old);
+        if let Some(primary) = old.first() {
+            let new = self.servers.primary_after(*primary, PATIENCE).await?;
+            self.servers.resume()?;
+            self.servers.restart().await?;
+            if step.fault != Fault::Failover {
+                // It believes to be primary, and may for a while.
+                let while_two = Duration::from_millis(Rng::with_seed(step.pick).u64(0..1_500));
+                Clock::boot().sleep(while_two).await;
+            }
+            self.servers.join().await?;
+            let port = new.port().to_string();
+            for addr in old {
+                command(addr, &["REPLICAOF", "127.0.0.1", &port]).await?;
+            }
+            for network in &self.networks {
+                network.mend().await;
+            }
+            return in_sync(new).await;
+        }
+        self.servers.resume()?;
+        mend_by_command(self.servers.primary().await?, step).await
+    }
+
+    /// After another fault it takes the Sentinels a moment to see a replica that is fit.
+    async fn ask_for_failover(&self) -> Result<()> {
+        let (sentinel, name) = (self.servers.addrs()[0], self.servers.name());
+        let args = ["SENTINEL", "FAILOVER", name];
+        let ask = || command(sentinel, &args);
+        eventually(PATIENCE, ask).await.map_err(|late| late.to_string())?;
+        Ok(())
+    }
+
+    fn replica(
+        &mut self,
+        step: &Step,
+        primary: SocketAddr,
+    ) -> Result<&mut mainstay_testkit::Server> {
+        let nodes = self.servers.nodes().iter_mut();
+        let replicas: Vec<_> = nodes.filter(|node| node.addr() != primary).collect();
+        let pick = usize::try_from(step.pick % replicas.len().max(1) as u64)?;
+        replicas.into_iter().nth(pick).ok_or_else(|| "there is no replica".into())
+    }
+}
+
+/// Waits until a primary has both of its replicas.
+async fn in_sync(primary: SocketAddr) -> Result<()> {
+    let both = || async {
+        let info =
+            command(primary, &["INFO", "replication"]).await.map_err(|error| error.to_string())?;
+        let online = info.to_string().matches("state=online").count();
+        if online == 2 { Ok(()) } else { Err(info.to_string()) }
+    };
+    eventually(PATIENCE, both).await.map_err(|late| late.to_string())?;
+    Ok(())
+}
+
+const PATIENCE: Duration = Duration::from_secs(40);
