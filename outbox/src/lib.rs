@@ -84,6 +84,7 @@ mod relay;
 mod spawn;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+mod sync;
 #[cfg(feature = "tower")]
 mod tower;
 mod tx;

@@ -30,11 +30,11 @@ use sqlx::Database;
 pub struct Tx<DB: Database = sqlx::Sqlite> {
     outbox: Outbox<DB>,
     open: Option<OpenTx<DB>>,
-    slot: Arc<Slot<DB>>,
+    slot: Arc<Slot<OpenTx<DB>>>,
 }
 
 impl<DB: Dialect> Tx<DB> {
-    pub(crate) fn new(outbox: Outbox<DB>, open: OpenTx<DB>) -> (Self, Arc<Slot<DB>>) {
+    pub(crate) fn new(outbox: Outbox<DB>, open: OpenTx<DB>) -> (Self, Arc<Slot<OpenTx<DB>>>) {
         let slot = Arc::new(Slot::default());
         (Self { outbox, open: Some(open), slot: slot.clone() }, slot)
     }

@@ -96,7 +96,7 @@ pin_project! {
     #[project_replace = StageOwned]
     enum Stage<DB: Dialect, B, F, Out> {
         Open { step: Step<Result<Opening<DB>, OutboxError>>, body: Option<B> },
-        Work { #[pin] work: Inside<F>, slot: Arc<Slot<DB>> },
+        Work { #[pin] work: Inside<F>, slot: Arc<Slot<OpenTx<DB>>> },
         Close { step: Step<Result<(), OutboxError>>, out: Option<Out> },
         Over,
     }

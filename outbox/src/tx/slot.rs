@@ -1,35 +1,31 @@
 //! Where a body leaves its transaction.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use sqlx::Database;
-
-use crate::gate::OpenTx;
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Lent => Returned => Closed, or Lent => Closed when the body ended and kept the transaction.
 #[derive(Debug)]
-pub(crate) struct Slot<DB: Database>(Mutex<State<DB>>);
+pub(crate) struct Slot<T>(Mutex<State<T>>);
 
 #[derive(Debug)]
-enum State<DB: Database> {
+enum State<T> {
     Lent,
-    Returned(OpenTx<DB>),
+    Returned(T),
     Closed,
 }
 
-impl<DB: Database> Default for Slot<DB> {
+impl<T> Default for Slot<T> {
     fn default() -> Self {
         Self(Mutex::new(State::Lent))
     }
 }
 
-impl<DB: Database> Slot<DB> {
-    fn lock(&self) -> MutexGuard<'_, State<DB>> {
+impl<T> Slot<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The body is done with the transaction. One that comes too late is rolled back by being dropped.
-    pub(super) fn give_back(&self, open: OpenTx<DB>) {
+    pub(super) fn give_back(&self, open: T) {
         let mut state = self.lock();
         if matches!(*state, State::Lent) {
             *state = State::Returned(open);
@@ -37,7 +33,7 @@ impl<DB: Database> Slot<DB> {
     }
 
     /// The transaction, if the body left it here.
-    pub(super) fn take(&self) -> Option<OpenTx<DB>> {
+    pub(super) fn take(&self) -> Option<T> {
         match std::mem::replace(&mut *self.lock(), State::Closed) {
             State::Returned(open) => Some(open),
             State::Lent | State::Closed => None,
