@@ -64,12 +64,12 @@ fn faults(shape: Shape) -> Vec<Fault> {
             Reset,
             Refuse,
         ],
+        // Nothing here freezes a primary for so long that the others replace it: that is `PrimaryStop`.
         Shape::Sentinel => vec![
             ClientStop,
             ClientKill,
             ConnectionsKilled,
             ScriptFlush,
-            Frozen,
             FlushAll,
             PrimaryKill,
             PrimaryStop,
@@ -82,7 +82,6 @@ fn faults(shape: Shape) -> Vec<Fault> {
             ClientKill,
             ConnectionsKilled,
             ScriptFlush,
-            Frozen,
             FlushAll,
             PrimaryKill,
             PrimaryStop,

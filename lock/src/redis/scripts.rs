@@ -3,42 +3,32 @@
 use mainstay_redis::Script;
 
 #[cfg(not(mainstay_planted))]
-macro_rules! text {
+macro_rules! lua {
     ($file:literal) => {
-        concat!(include_str!("scripts/lane.lua"), "\n", include_str!($file))
-    };
-    (readers, $file:literal) => {
-        concat!(
-            include_str!("scripts/lane.lua"),
-            "\n",
-            include_str!("scripts/readers.lua"),
-            "\n",
-            include_str!($file)
-        )
+        include_str!($file)
     };
 }
 
-/// Copies with a bug in them, made by `cargo xtask chaos lock --planted`.
+/// A copy with a bug in it, made by `cargo xtask chaos lock --planted`.
 #[cfg(mainstay_planted)]
+macro_rules! lua {
+    ($file:literal) => {
+        include_str!(concat!(env!("MAINSTAY_PLANTED_SCRIPTS"), "/", $file))
+    };
+}
+
 macro_rules! text {
     ($file:literal) => {
-        concat!(
-            include_str!(concat!(env!("MAINSTAY_PLANTED_SCRIPTS"), "/scripts/lane.lua")),
-            "\n",
-            include_str!(concat!(env!("MAINSTAY_PLANTED_SCRIPTS"), "/", $file))
-        )
+        concat!(lua!("scripts/lane.lua"), "\n", lua!($file))
+    };
+    (readers, $file:literal) => {
+        concat!(lua!("scripts/lane.lua"), "\n", lua!("scripts/readers.lua"), "\n", lua!($file))
     };
 }
 
 macro_rules! in_cluster {
     ($file:literal) => {
-        concat!(
-            include_str!("scripts/lane.lua"),
-            "\n",
-            include_str!("scripts/cluster.lua"),
-            "\n",
-            include_str!($file)
-        )
+        concat!(lua!("scripts/lane.lua"), "\n", lua!("scripts/cluster.lua"), "\n", lua!($file))
     };
 }
 
