@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let mut counts = BTreeMap::new();
     for (name, make) in groups::ALL {
-        if wanted.is_empty() || wanted.iter().any(|wants| wants == name) {
+        if groups::is_wanted(name, &wanted) {
             for part in make().parts {
                 if let Part::Calls(calls) = part {
                     count(&calls, &mut counts);

@@ -31,18 +31,21 @@ struct Args {
     /// Runs only sides with this text in their name, and writes nothing: for a profile
     #[arg(long, value_name = "TEXT", conflicts_with = "check")]
     side: Option<String>,
+    /// What else the machine did meanwhile, to be told in the report
+    #[arg(long, value_name = "TEXT")]
+    beside: Option<String>,
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let args = Args::parse();
     let (start, home) = (wall(), Path::new(env!("CARGO_MANIFEST_DIR")));
     let effort = if args.quick { Effort::QUICK } else { Effort::FULL };
-    let machine = Machine::here(home);
+    let machine = Machine { beside: args.beside.clone(), ..Machine::here(home) };
     let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let allocations = allocations(&args.groups)?;
     let mut missed = Vec::new();
     for (name, make) in groups::ALL {
-        if !args.groups.is_empty() && !args.groups.iter().any(|wants| wants == name) {
+        if !groups::is_wanted(name, &args.groups) {
             continue;
         }
         let mut group = make();

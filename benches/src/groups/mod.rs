@@ -8,6 +8,7 @@ pub mod limiter;
 pub mod lock;
 pub mod macros;
 pub mod outbox;
+pub mod redis_lock;
 pub mod sizes;
 pub mod stack;
 
@@ -81,10 +82,17 @@ impl Group {
 pub type Make = fn() -> Group;
 
 /// All groups, by name.
-pub const ALL: [(&str, Make); 5] = [
+pub const ALL: [(&str, Make); 6] = [
     ("limiter", limiter::group),
     ("breaker", breaker::group),
     ("stack", stack::group),
     ("lock", lock::group),
+    ("lock-redis", redis_lock::group),
     ("outbox", outbox::group),
 ];
+
+/// Whether `name` was asked for: by its name or by what comes before its dash, or because nothing was named.
+pub fn is_wanted(name: &str, wanted: &[String]) -> bool {
+    let family = name.split('-').next().unwrap_or(name);
+    wanted.is_empty() || wanted.iter().any(|wants| wants == name || wants == family)
+}

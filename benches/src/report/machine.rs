@@ -17,16 +17,23 @@ pub struct Machine {
     pub rustc: String,
     /// Load of the last minute before it began: 0 on a machine that does nothing else.
     pub load: String,
+    /// What else it did meanwhile, if somebody said so.
+    pub beside: Option<String>,
     /// Versions of what ours is compared with.
     pub peers: BTreeMap<String, String>,
 }
 
 /// What ours is compared with, by package.
-const PEERS: [&str; 9] = [
+const PEERS: [&str; 14] = [
+    "async-redis-lock",
+    "distributed-lock-redis",
     "failsafe",
     "governor",
     "lockable",
     "recloser",
+    "redis",
+    "redisson",
+    "rslock",
     "sqlx",
     "tokio",
     "tower",
@@ -42,6 +49,7 @@ impl Machine {
             processor: processor().unwrap_or_else(|| env::consts::ARCH.into()),
             kernel: kernel(),
             rustc: rustc().unwrap_or_else(|| "unknown".into()),
+            beside: None,
             load: load().unwrap_or_else(|| "unknown".into()),
             peers: peers(&home.join("Cargo.lock")),
         }

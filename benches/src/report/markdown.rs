@@ -31,13 +31,14 @@ pub(super) fn bars(verdicts: &[Verdict]) -> String {
 }
 
 fn how(machine: &Machine) -> String {
-    let Machine { cores, processor, kernel, rustc, load, peers } = machine;
+    let Machine { cores, processor, kernel, rustc, load, beside, peers } = machine;
+    let beside = beside.as_ref().map_or_else(String::new, |what| format!(" ({what})"));
     let peers: Vec<String> =
         peers.iter().map(|(name, version)| format!("{name} {version}")).collect();
     format!(
         "Medians over rounds in which every side had its turn; a comparison is the median of what it was in each round. \
          Calls are measured in CPU time of their thread. In brackets: the middle half of the rounds.\n\n\
-         {cores} cores ({processor}), {kernel}, {rustc}; load before the run {load}. Beside ours: {}.",
+         {cores} cores ({processor}), {kernel}, {rustc}; load before the run {load}{beside}. Beside ours: {}.",
         peers.join(", ")
     )
 }
