@@ -56,8 +56,10 @@ local function admit(held, fence)
     if alive then
       local own = math.max(now, fence + 1)
       local share = { 'share', head, digits(own), digits(now), lease, held }
-      -- Nobody listens: its process is gone.
-      if call('PUBLISH', channel_of(head), table.concat(share, ' ')) > 0 then
+      local channel = channel_of(head)
+      -- Nobody listens: its process is gone. Seen before it is told, as where one is promoted.
+      if call('PUBSUB', 'NUMSUB', channel)[2] > 0 then
+        call('PUBLISH', channel, table.concat(share, ' '))
         let_in(held, head, own, tonumber(lease), metadata)
         fence = own
       end
