@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{Json, Router, extract::State, routing::post};
+use mainstay_testkit::eventually;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{
@@ -14,7 +15,6 @@ use super::{BankConfig, Charged, Found, Stats, faults, faults::Notice, ledger, s
 use crate::{
     http::{Answer, CallError, Http},
     spawn::spawn,
-    time,
 };
 
 const SEED: u64 = 7;
@@ -79,19 +79,12 @@ impl World {
 
     /// The first stats that are as wanted; fails if they never are.
     async fn stats_once(&self, reached: impl Fn(&Stats) -> bool) -> Stats {
-        let wait = async {
-            loop {
-                let stats = self.stats().await;
-                if reached(&stats) {
-                    return stats;
-                }
-                time::sleep(Duration::from_millis(2)).await;
-            }
+        let reached = &reached;
+        let look = || async move {
+            let stats = self.stats().await;
+            if reached(&stats) { Ok(stats) } else { Err(format!("{stats:?}")) }
         };
-        match time::within(Duration::from_secs(30), wait).await {
-            Some(stats) => stats,
-            None => panic!("still {:?}", self.stats().await),
-        }
+        eventually(Duration::from_secs(30), look).await.unwrap()
     }
 }
 

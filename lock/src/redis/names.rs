@@ -33,6 +33,6 @@ pub(super) fn bucket(key: &Key) -> u32 {
 }
 
 /// Part of the layout, so never changed without a new version of it.
-const BUCKETS: NonZeroU32 = NonZeroU32::new(64).unwrap();
+const BUCKETS: NonZeroU32 = NonZeroU32::new(64).expect("64 is not zero");
 
 const HELD: &str = ":held";
