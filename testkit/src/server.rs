@@ -92,6 +92,11 @@ impl Server {
         self.process.id()
     }
 
+    /// Whether it was neither killed nor paused.
+    pub(crate) fn is_awake(&self) -> bool {
+        self.process.is_awake()
+    }
+
     /// The end of its log.
     #[must_use]
     pub fn log(&self) -> String {

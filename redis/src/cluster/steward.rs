@@ -153,6 +153,7 @@ impl Steward {
         self.release(cluster, &mut table);
         self.queues.send(cluster, &mut table);
         drop(table);
+        self.queues.tell();
         if self.look.is_none() && self.look_at <= now {
             self.look = Some(Look::through(cluster));
         }

@@ -1,6 +1,6 @@
 //! Clusters whose nodes die, change roles and hand over slots.
 
-use std::{collections::HashSet, net::SocketAddr, time::Duration};
+use std::{collections::HashSet, net::SocketAddr, sync::mpsc, thread, time::Duration};
 
 use mainstay_redis::{Push, Redis, RedisError, Script, redis::cmd};
 use mainstay_testkit::{
@@ -8,7 +8,7 @@ use mainstay_testkit::{
     redis::{Cluster, Reply, command},
 };
 
-use crate::{APPEND, ms};
+use crate::{APPEND, COUNT, ms};
 
 const SOON: Duration = Duration::from_secs(60);
 
@@ -252,4 +252,26 @@ async fn a_cluster_that_is_not_there_is_a_failure() {
     let redis = Redis::cluster([single.url()]).unwrap().budget(ms(200)).build().unwrap();
     let error = set(&redis, "a", "1").await.unwrap_err();
     assert!(error.to_string().contains("cluster support disabled"), "{error}");
+}
+
+#[test]
+fn whoever_hears_that_a_call_failed_may_call_again() {
+    let (sender, heard) = mpsc::channel();
+    // On a thread of its own: one that waits for itself would never let this one look.
+    thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let nobody = Redis::cluster(["redis://127.0.0.1:1/"]).unwrap();
+            let redis = nobody.budget(ms(50)).build().unwrap();
+            let again = redis.clone();
+            redis.eval(&COUNT, ["a"]).call_with(move |first| {
+                let tell = move |second| sender.send((first, second)).unwrap();
+                again.eval(&COUNT, ["a"]).call_with(tell);
+            });
+            std::future::pending::<()>().await;
+        });
+    });
+    let (first, second) = heard.recv_timeout(SOON).expect("an answer to both");
+    assert!(matches!(first, Err(RedisError::Failed { .. })), "{first:?}");
+    assert!(matches!(second, Err(RedisError::Failed { .. })), "{second:?}");
 }

@@ -10,6 +10,7 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -84,12 +85,13 @@ impl Launch {
 pub(crate) struct Process {
     launch: Launch,
     child: Option<Child>,
+    paused: AtomicBool,
 }
 
 impl Process {
     /// A place without a process.
     pub(crate) fn new(launch: Launch) -> Self {
-        Self { launch, child: None }
+        Self { launch, child: None, paused: AtomicBool::new(false) }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -175,6 +177,7 @@ impl Process {
         let Some(mut child) = self.child.take() else {
             return Vec::new();
         };
+        self.paused.store(false, Ordering::Relaxed);
         if matches!(child.try_wait(), Ok(Some(_))) {
             // It ended by itself, and its id may be another's now.
             watchdog::killed(child.id());
@@ -190,12 +193,21 @@ impl Process {
 
     /// Stops the process and all its descendants (SIGSTOP).
     pub(crate) fn pause(&self) -> Result<(), KitError> {
-        self.signal(Signal::STOP)
+        self.signal(Signal::STOP)?;
+        self.paused.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Lets a paused process go on (SIGCONT).
     pub(crate) fn resume(&self) -> Result<(), KitError> {
-        self.signal(Signal::CONT)
+        self.signal(Signal::CONT)?;
+        self.paused.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Whether there is a process, and it was not stopped by [`pause`](Self::pause).
+    pub(crate) fn is_awake(&self) -> bool {
+        self.child.is_some() && !self.paused.load(Ordering::Relaxed)
     }
 
     fn signal(&self, signal: Signal) -> Result<(), KitError> {

@@ -126,7 +126,7 @@ impl Cluster {
         slot.map_err(|_| KitError::answer("the cluster", reply))
     }
 
-    /// The node that serves `slot`, in the words of the first running node.
+    /// The node that serves `slot`, in the words of the first node that runs and is not paused.
     ///
     /// # Errors
     ///
@@ -217,9 +217,9 @@ impl Cluster {
     fn anybody(&self) -> Result<SocketAddr, KitError> {
         let mut nodes = self.nodes.iter();
         nodes
-            .find(|node| node.pid().is_some())
+            .find(|node| node.is_awake())
             .map(Server::addr)
-            .ok_or_else(|| KitError::answer("the cluster", "every node was killed"))
+            .ok_or_else(|| KitError::answer("the cluster", "every node was killed or paused"))
     }
 
     fn node_at(&mut self, addr: SocketAddr) -> Result<&mut Server, KitError> {

@@ -18,3 +18,14 @@ async fn a_replica_takes_over_the_slots_of_a_killed_primary() {
     redis.restart().await.unwrap();
     assert_eq!(redis.primary_of(slot).await.unwrap(), new);
 }
+
+#[tokio::test]
+async fn the_first_node_may_be_paused_while_others_are_asked() {
+    let mut redis = Cluster::start().await.unwrap();
+    let first = redis.pause(0).await.unwrap();
+    assert_eq!(first, redis.addrs()[0]);
+    let new = redis.primary_after(0, first, Duration::from_secs(60)).await.unwrap();
+    redis.resume().unwrap();
+    redis.healthy().await.unwrap();
+    assert_eq!(redis.primary_of(0).await.unwrap(), new);
+}

@@ -6,13 +6,14 @@ use mainstay_core::Moment;
 use redis::ServerError;
 
 use crate::{
+    call::Reply,
     cluster::{
         Cluster,
         map::Address,
         table::{Table, Way},
     },
-    error::Cause,
-    job::Job,
+    error::{Cause, RedisError},
+    job::{Answer, Job},
     lane::Rejected,
     router::Router,
     server::Name,
@@ -29,14 +30,17 @@ pub(super) struct Queues {
     refused: VecDeque<(Job, ServerError)>,
     /// Those that were not sent yet; they come after the refused ones.
     fresh: VecDeque<Job>,
+    /// Answers to be handed out. Whoever hears one may call again, and looks at the table then: not under its
+    /// lock.
+    answers: Vec<(Answer, Result<Reply, RedisError>)>,
     /// Why the way is not known, as far as that is known.
     trouble: Option<Cause>,
 }
 
 impl Queues {
     pub(super) fn new(name: Name, router: Arc<Router>) -> Self {
-        let (asking, refused, fresh, trouble) = Default::default();
-        Self { name, router, asking, refused, fresh, trouble }
+        let (asking, refused, fresh, answers, trouble) = Default::default();
+        Self { name, router, asking, refused, fresh, answers, trouble }
     }
 
     pub(super) fn hold(&mut self, job: Job) {
@@ -63,16 +67,14 @@ impl Queues {
             self.sent(table.lane(cluster, &node).enqueue(job));
         }
         let refused = std::mem::take(&mut self.refused);
-        let kept = refused
-            .into_iter()
-            .filter_map(|(job, error)| self.send_one(table, job).map(|job| (job, error)));
-        self.refused = kept.collect();
+        let mut kept = |(job, error)| self.send_one(table, job).map(|job| (job, error));
+        self.refused = refused.into_iter().filter_map(&mut kept).collect();
         let fresh = std::mem::take(&mut self.fresh);
         self.fresh = fresh.into_iter().filter_map(|job| self.send_one(table, job)).collect();
     }
 
     /// Sends a command if it has a way; it comes back if not.
-    fn send_one(&self, table: &Table, mut job: Job) -> Option<Job> {
+    fn send_one(&mut self, table: &Table, mut job: Job) -> Option<Job> {
         let Some(Way::To(lane)) = job.ticket.slot.map(|slot| table.way(slot)) else {
             return Some(job);
         };
@@ -81,24 +83,30 @@ impl Queues {
         None
     }
 
-    fn sent(&self, sent: Result<(), Rejected>) {
+    fn sent(&mut self, sent: Result<(), Rejected>) {
         if let Err(rejected) = sent {
             let (error, job) = *rejected;
-            tell(&self.name, &self.router, job.ticket.answer, Err(error));
+            self.answers.push((job.ticket.answer, Err(error)));
         }
     }
 
-    /// Tells those whose budget is spent at `now`.
+    /// Takes out those whose budget is spent at `now`.
     pub(super) fn expire(&mut self, now: Moment) {
         let late = |job: &Job| job.ticket.deadline <= now || job.ticket.is_moot();
-        let (name, router) = (&self.name, &self.router);
         for (job, error) in self.refused.extract_if_late(|(job, _)| late(job)) {
-            tell(name, router, job.ticket.answer, Err(name.refused(&error)));
+            self.answers.push((job.ticket.answer, Err(self.name.refused(&error))));
         }
         let cause = self.trouble.clone();
         let cause = cause.unwrap_or_else(|| Cause::new("nobody said in time who serves the slot"));
         for job in self.fresh.extract_if_late(late) {
-            tell(name, router, job.ticket.answer, Err(name.failed(cause.clone())));
+            self.answers.push((job.ticket.answer, Err(self.name.failed(cause.clone()))));
+        }
+    }
+
+    /// Tells those who were taken out; not under the lock of the table.
+    pub(super) fn tell(&mut self) {
+        for (to, answer) in self.answers.drain(..) {
+            tell(&self.name, &self.router, to, answer);
         }
     }
 
