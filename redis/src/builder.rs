@@ -126,14 +126,17 @@ impl RedisBuilder {
             }
             Target::Cluster(nodes) => {
                 self.ready(nodes)?;
+                all_alike(nodes)?;
                 let server = |address: &Address| self.server(self.dressed(address.clone()));
                 let seeds = nodes.iter().map(server).collect::<Result<_, _>>()?;
                 return Ok(Redis::to_cluster(seeds, self.clock, Arc::new(self.config)));
             }
             Target::Watched { sentinels, primary } => {
                 self.ready(sentinels)?;
-                let all_secure = sentinels.iter().all(Address::is_secure);
-                let encrypted = self.server_tls.unwrap_or(all_secure);
+                let encrypted = match self.server_tls {
+                    Some(encrypted) => encrypted,
+                    None => all_alike(sentinels)?,
+                };
                 let like = Address::parse(if encrypted { "rediss://-/" } else { "redis://-/" })?;
                 if self.require_tls {
                     require_tls(&like)?;
@@ -215,6 +218,18 @@ fn require_tls(address: &Address) -> Result<(), RedisError> {
         return Ok(());
     }
     Err(RedisError::settings("it is plain text, and TLS is required; write `rediss://`"))
+}
+
+/// Whether all are encrypted: servers that they tell of are spoken to as they are.
+fn all_alike(addresses: &[Address]) -> Result<bool, RedisError> {
+    let encrypted = addresses.iter().filter(|address| address.is_secure()).count();
+    if encrypted != 0 && encrypted != addresses.len() {
+        return Err(RedisError::settings(
+            "some of the URLs are encrypted and some are not; write `rediss://` in all of them, or \
+             for Sentinels say `server_tls`",
+        ));
+    }
+    Ok(encrypted != 0)
 }
 
 /// Never the user or the password.

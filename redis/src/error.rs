@@ -23,6 +23,17 @@ pub enum RedisError {
         /// Why.
         cause: Cause,
     },
+    /// The server does not accept the user or the password: nothing was done, and nothing will be until one
+    /// of them changes.
+    #[error(
+        "{server} does not accept the login: {cause}; nothing was done, check user and password"
+    )]
+    Denied {
+        /// The server's address: a Sentinel's, if it was not to be asked.
+        server: Arc<str>,
+        /// What it said.
+        cause: Cause,
+    },
     /// The command was written and no answer came: it may have been done, or may yet be.
     #[error("{server} was asked and gave no answer: {cause}; it may have been done")]
     Unknown {
@@ -63,7 +74,10 @@ impl RedisError {
         match self {
             Self::Unknown { .. } | Self::Unreadable { .. } => true,
             Self::Refused { code, .. } => !OUTRIGHT.contains(&&**code),
-            Self::Failed { .. } | Self::Mistrusted { .. } | Self::InvalidAddress { .. } => false,
+            Self::Failed { .. }
+            | Self::Mistrusted { .. }
+            | Self::Denied { .. }
+            | Self::InvalidAddress { .. } => false,
         }
     }
 
@@ -77,7 +91,10 @@ impl RedisError {
         match self {
             Self::Failed { .. } | Self::Unknown { .. } => Some(RETRY),
             Self::Refused { code, .. } => PASSING.contains(&&**code).then_some(RETRY),
-            Self::Unreadable { .. } | Self::Mistrusted { .. } | Self::InvalidAddress { .. } => None,
+            Self::Unreadable { .. }
+            | Self::Mistrusted { .. }
+            | Self::Denied { .. }
+            | Self::InvalidAddress { .. } => None,
         }
     }
 
@@ -95,10 +112,30 @@ impl Cause {
         Self(Arc::from(source.into()))
     }
 
-    /// Whether it is about trust, so that trying again is of no use.
-    #[cfg(feature = "tls")]
-    pub(crate) fn is_mistrust(&self) -> bool {
-        self.0.is::<crate::tls::Mistrust>()
+    /// What those are told who asked `server`, if trying again is of no use. One that was found on the way
+    /// there, such as a Sentinel, keeps its own name.
+    pub(crate) fn lasting(&self, server: &Arc<str>) -> Option<RedisError> {
+        if let Some(RedisError::Mistrusted { .. } | RedisError::Denied { .. }) =
+            self.0.downcast_ref()
+        {
+            return self.0.downcast_ref().cloned();
+        }
+        #[cfg(feature = "tls")]
+        if self.0.is::<crate::tls::Mistrust>() {
+            return Some(RedisError::Mistrusted { server: server.clone(), cause: self.clone() });
+        }
+        let code = self.0.downcast_ref().and_then(redis::RedisError::code);
+        code.filter(|code| LOGIN.contains(code))
+            .map(|_| RedisError::Denied { server: server.clone(), cause: self.clone() })
+    }
+
+    /// The same, with the name of `server` if trying again is of no use.
+    pub(crate) fn of(self, server: &Arc<str>) -> Self {
+        self.lasting(server).map_or(self, Self::new)
+    }
+
+    pub(crate) fn is_lasting(&self) -> bool {
+        self.lasting(&Arc::from("")).is_some()
     }
 }
 
@@ -132,6 +169,9 @@ const OUTRIGHT: [&str; 14] = [
     "READONLY",
     "OOM",
 ];
+
+/// Refusals of a greeting that are about who greets.
+const LOGIN: [&str; 3] = ["WRONGPASS", "NOAUTH", "NOPERM"];
 
 /// Refusals that pass by themselves.
 const PASSING: [&str; 10] = [

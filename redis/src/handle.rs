@@ -71,7 +71,7 @@ impl Redis {
     ///
     /// The URLs carry the credentials of the Sentinels;
     /// [`credentials`](RedisBuilder::credentials), [`database`](RedisBuilder::database) and
-    /// [`server_tls`](RedisBuilder::server_tls) are about the servers behind them. If all Sentinels are
+    /// [`server_tls`](RedisBuilder::server_tls) are about the servers behind them. If the Sentinels are
     /// `rediss://` the servers are spoken to over TLS as well.
     ///
     /// See [the crate](crate#sentinel) for what is promised.

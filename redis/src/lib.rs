@@ -37,7 +37,11 @@
 //! The scheme of the URL decides: `rediss://` is encrypted (feature `tls`) or refused, and nothing falls back
 //! to plain text. Certificates are always checked, by the system's authorities or those of `Tls`; the
 //! validity of certificates is the one thing that the system's wall clock decides. A connection that fails for
-//! want of trust is [`RedisError::Mistrusted`], with what to do about it.
+//! want of trust is [`RedisError::Mistrusted`], with what to do about it. One whose user or password is not accepted
+//! is [`RedisError::Denied`]. Both name the server: a Sentinel, a primary, one node of a Cluster.
+//!
+//! Servers that are found on the way, behind Sentinels or in a Cluster, are spoken to as those that told of them:
+//! with the same trust, and encrypted if the URLs are, which is why these must all be `rediss://` or none.
 //!
 //! # Sentinel
 //!

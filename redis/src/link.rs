@@ -64,7 +64,8 @@ impl Link {
                 PushKind::Disconnection => notify.notify_one(),
                 _ => pushes.deliver(push),
             })
-            .await?;
+            .await
+            .map_err(|cause| cause.of(server.name().text()))?;
         let before = before.filter(|before| before.server == *server.name());
         let greeting = Greeting::new(place, before.as_ref(), router.channels());
         let told = greeting.exchange(&mut connection, &server, epoch).await?;

@@ -23,7 +23,7 @@ use crate::{KitError, time::pause};
 
 /// Below the ports that systems give to outgoing connections, so that none is taken between two starts.
 const PORTS: std::ops::Range<u16> = 15_000..22_000;
-/// A Redis Cluster node listens on its port plus this for its peers.
+/// A Redis Cluster node listens on its port plus this for its peers, one with TLS for its clients.
 const BUS: u16 = 10_000;
 /// Ports to look at before giving up.
 const TRIES: usize = 200;
@@ -58,7 +58,12 @@ impl Port {
 
     /// The second port that comes with it.
     pub(crate) fn bus(&self) -> u16 {
-        self.number + BUS
+        Self::bus_of(self.number)
+    }
+
+    /// The second port that comes with the port of this number.
+    pub(crate) fn bus_of(number: u16) -> u16 {
+        number + BUS
     }
 }
 

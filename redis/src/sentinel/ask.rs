@@ -65,7 +65,11 @@ impl Answers {
         *waiting = None;
         match answer {
             Ok(named) => self.named.push(named),
-            Err(error) => self.trouble = Some(Cause::new(error)),
+            // While one of them may be back soon, trying again is of use.
+            Err(error) if self.trouble.as_ref().is_none_or(Cause::is_lasting) => {
+                self.trouble = Some(Cause::new(error));
+            }
+            Err(_) => {}
         }
     }
 }

@@ -18,12 +18,8 @@ impl Name {
     }
 
     pub(crate) fn failed(&self, cause: Cause) -> RedisError {
-        let server = self.0.clone();
-        #[cfg(feature = "tls")]
-        if cause.is_mistrust() {
-            return RedisError::Mistrusted { server, cause };
-        }
-        RedisError::Failed { server, cause }
+        let failed = |cause| RedisError::Failed { server: self.0.clone(), cause };
+        cause.lasting(&self.0).unwrap_or_else(|| failed(cause))
     }
 
     pub(crate) fn unknown(&self, cause: Cause) -> RedisError {

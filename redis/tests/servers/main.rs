@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod answers;
+#[cfg(feature = "tls")]
+mod certificates;
 mod check;
 mod cluster;
+#[cfg(feature = "tls")]
+mod encrypted_fleets;
 mod joined;
 mod pushes;
 mod secrets;

@@ -5,53 +5,21 @@ use mainstay_testkit::{
     eventually,
     redis::{Single, TlsFiles},
 };
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, date_time_ymd,
+use rcgen::date_time_ymd;
+
+use crate::{
+    certificates::{Authority, Signed, authority, presenting, sign, trusting},
+    ms,
 };
-
-use crate::ms;
-
-/// An authority, and what it signed for somebody.
-type Authority = CertifiedIssuer<'static, KeyPair>;
-
-struct Signed {
-    certificate: String,
-    key: String,
-}
-
-fn authority(name: &str) -> Authority {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-fn sign(by: &Authority, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Signed {
-    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    params.distinguished_name.push(DnType::CommonName, name);
-    change(&mut params);
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, by).unwrap();
-    Signed { certificate: certificate.pem(), key: key.serialize_pem() }
-}
 
 async fn serve(authority: &Authority, server: &Signed, ask_clients: bool) -> Single {
     let authority = authority.pem();
-    let (certificate, key) = (&*server.certificate, &*server.key);
-    Single::start_tls(&TlsFiles { authority: &authority, certificate, key, ask_clients })
-        .await
-        .unwrap()
+    let files = TlsFiles { ask_clients, ..server.files(&authority) };
+    Single::start_tls(&files).await.unwrap()
 }
 
 fn url(server: &Single) -> String {
     format!("rediss://{}/", server.tls_addr())
-}
-
-fn trusting(authority: &Authority) -> Tls {
-    Tls::trusting(authority.pem()).unwrap()
 }
 
 fn connect(server: &Single, tls: Tls) -> Redis {
@@ -115,13 +83,9 @@ async fn a_server_that_asks_gets_the_clients_certificate() {
     let without = trusting(&authority);
     let why = refusal(&connect(&server, without.clone())).await;
     assert!(why.contains("`Tls::client_certificate`"), "{why}");
-    let present = |by: &Authority| {
-        let me = sign(by, "me", |_| {});
-        without.clone().client_certificate(me.certificate, me.key).unwrap()
-    };
-    let why = refusal(&connect(&server, present(&stranger))).await;
+    let why = refusal(&connect(&server, presenting(&without, &stranger))).await;
     assert!(why.contains("does not trust the client certificate"), "{why}");
-    let me = connect(&server, present(&authority));
+    let me = connect(&server, presenting(&without, &authority));
     me.call(cmd("PING")).await.unwrap();
 }
 

@@ -1,6 +1,10 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use super::{client::command, node};
+use super::{
+    client::command,
+    node,
+    tls::{TlsFiles, encrypted},
+};
 use crate::{
     KitError, Server, eventually,
     lease::{Port, StartSlot},
@@ -28,11 +32,28 @@ impl Cluster {
     ///
     /// When `redis-server` is not installed, does not start, or the nodes do not find each other.
     pub async fn start() -> Result<Self, KitError> {
+        Self::with(None).await
+    }
+
+    /// Starts six nodes that speak TLS among themselves, and to whoever comes to their encrypted ports.
+    ///
+    /// The plain ports stay, for looking at them from outside.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), and when `redis-server` cannot use the certificates.
+    pub async fn start_tls(tls: &TlsFiles<'_>) -> Result<Self, KitError> {
+        Self::with(Some(tls)).await
+    }
+
+    async fn with(tls: Option<&TlsFiles<'_>>) -> Result<Self, KitError> {
         let _slot = StartSlot::take().await?;
         let workspace = Arc::new(Workspace::new()?);
-        let mut nodes = Vec::new();
+        let (mut nodes, mut buses) = (Vec::new(), Vec::new());
         for _ in 0..2 * PRIMARIES {
-            nodes.push(Self::node(&workspace)?);
+            let (node, bus) = Self::node(&workspace, tls)?;
+            nodes.push(node);
+            buses.push(bus);
         }
         for node in &mut nodes {
             node.launch()?;
@@ -41,23 +62,34 @@ impl Cluster {
             node.ready().await?;
         }
         let cluster = Self { nodes };
-        cluster.form().await?;
+        cluster.form(&buses).await?;
         Ok(cluster)
     }
 
-    fn node(workspace: &Arc<Workspace>) -> Result<Server, KitError> {
+    /// A node, and the port on which its peers speak to it.
+    fn node(
+        workspace: &Arc<Workspace>,
+        tls: Option<&TlsFiles<'_>>,
+    ) -> Result<(Server, u16), KitError> {
         let port = Port::free()?;
-        // The bus listens on the port plus 10,000 unless told; the lease covers that one too.
-        debug_assert_eq!(port.bus(), port.number() + 10_000);
         let settings = "cluster-enabled yes\n\
                         cluster-config-file nodes.conf\n\
                         cluster-node-timeout 1000\n\
                         cluster-replica-validity-factor 0\n";
-        node::node(workspace, port, settings)
+        let Some(tls) = tls else {
+            // Where the bus listens unless told.
+            let bus = port.bus();
+            return Ok((node::node(workspace, port, settings)?, bus));
+        };
+        let bus = Port::free()?;
+        let number = bus.number();
+        let own = tls.settings(workspace, &port)?;
+        let settings = format!("{settings}tls-cluster yes\ntls-replication yes\n{own}");
+        Ok((node::node_with_bus(workspace, [port, bus], &settings)?, number))
     }
 
     /// Makes one Cluster of six nodes that do not know each other.
-    async fn form(&self) -> Result<(), KitError> {
+    async fn form(&self, buses: &[u16]) -> Result<(), KitError> {
         let addrs = self.addrs();
         for (index, addr) in addrs.iter().enumerate() {
             let epoch = (index + 1).to_string();
@@ -69,9 +101,9 @@ impl Cluster {
             args.extend(slots.iter().map(String::as_str));
             command(*addr, &args).await?;
         }
-        for addr in &addrs[1..] {
-            let port = addr.port().to_string();
-            command(addrs[0], &["CLUSTER", "MEET", "127.0.0.1", &port]).await?;
+        for (addr, bus) in addrs.iter().zip(buses).skip(1) {
+            let (port, bus) = (addr.port().to_string(), bus.to_string());
+            command(addrs[0], &["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await?;
         }
         for addr in &addrs {
             knows_everybody(*addr, addrs.len()).await?;
@@ -108,6 +140,12 @@ impl Cluster {
     pub fn urls(&self) -> Vec<String> {
         let urls = self.nodes.iter().map(|node| format!("redis://{}/", node.addr()));
         urls.collect()
+    }
+
+    /// The URL of each node's encrypted port, if it has one.
+    #[must_use]
+    pub fn tls_urls(&self) -> Vec<String> {
+        self.addrs().into_iter().map(|addr| format!("rediss://{}/", encrypted(addr))).collect()
     }
 
     /// All six nodes.

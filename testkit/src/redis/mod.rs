@@ -5,12 +5,14 @@ mod cluster;
 mod node;
 mod sentinel;
 mod single;
+mod tls;
 
 pub use self::{
     client::{Reply, command},
     cluster::Cluster,
     sentinel::Sentinel,
-    single::{Single, TlsFiles},
+    single::Single,
+    tls::TlsFiles,
 };
 use crate::Tool;
 pub use crate::shared::redis as shared;

@@ -38,14 +38,8 @@ pub(super) fn node(
     port: Port,
     settings: &str,
 ) -> Result<Server, KitError> {
-    let name = format!("redis-{}", port.number());
-    let folder = workspace.folder(&name)?;
-    let number = port.number();
-    let dir = folder.display();
-    let config = format!("port {number}\ndir {dir}\n{SETTINGS}{settings}");
-    let file = workspace.file(&format!("{name}.conf"), &config)?;
-    let launch = Launch::new(name, find(SERVER)?, &folder).args([file]);
-    Ok(serve(workspace, port, launch))
+    let settings = format!("{SETTINGS}{settings}");
+    server(workspace, vec![port], ("redis", SERVER), &settings)
 }
 
 /// A Sentinel that listens on `port`.
@@ -54,17 +48,33 @@ pub(super) fn sentinel(
     port: Port,
     settings: &str,
 ) -> Result<Server, KitError> {
-    let name = format!("sentinel-{}", port.number());
-    let folder = workspace.folder(&name)?;
-    let number = port.number();
-    let dir = folder.display();
-    let config = format!("port {number}\ndir {dir}\nbind 127.0.0.1\nprotected-mode no\n{settings}");
-    let file = workspace.file(&format!("{name}.conf"), &config)?;
-    let launch = Launch::new(name, find(SENTINEL)?, &folder).args([file]);
-    Ok(serve(workspace, port, launch))
+    let settings = format!("bind 127.0.0.1\nprotected-mode no\n{settings}");
+    server(workspace, vec![port], ("sentinel", SENTINEL), &settings)
 }
 
-fn serve(workspace: &Arc<Workspace>, port: Port, launch: Launch) -> Server {
-    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number()));
-    Server::new(launch, addr, probe::redis, Arc::clone(workspace), vec![port])
+/// A node whose peers speak to it on a port of their own.
+pub(super) fn node_with_bus(
+    workspace: &Arc<Workspace>,
+    [port, bus]: [Port; 2],
+    settings: &str,
+) -> Result<Server, KitError> {
+    let settings = format!("{SETTINGS}cluster-port {}\n{settings}", bus.number());
+    server(workspace, vec![port, bus], ("redis", SERVER), &settings)
+}
+
+/// A program that listens on the first of `ports`.
+fn server(
+    workspace: &Arc<Workspace>,
+    ports: Vec<Port>,
+    (kind, tool): (&str, Tool),
+    settings: &str,
+) -> Result<Server, KitError> {
+    let number = ports[0].number();
+    let name = format!("{kind}-{number}");
+    let folder = workspace.folder(&name)?;
+    let config = format!("port {number}\ndir {}\n{settings}", folder.display());
+    let file = workspace.file(&format!("{name}.conf"), &config)?;
+    let launch = Launch::new(name, find(tool)?, &folder).args([file]);
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, number));
+    Ok(Server::new(launch, addr, probe::redis, Arc::clone(workspace), ports))
 }

@@ -4,7 +4,11 @@ use std::{
     time::Duration,
 };
 
-use super::{client::command, node};
+use super::{
+    client::command,
+    node,
+    tls::{TlsFiles, encrypted},
+};
 use crate::{
     KitError, Server, eventually,
     lease::{Port, StartSlot},
@@ -29,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Sentinel {
     nodes: [Server; 3],
     sentinels: [Server; 3],
+    /// They speak TLS to each other, and name each other's encrypted ports.
+    encrypted: bool,
 }
 
 impl Sentinel {
@@ -38,9 +44,25 @@ impl Sentinel {
     ///
     /// When `redis-server` or `redis-sentinel` is not installed or does not start.
     pub async fn start() -> Result<Self, KitError> {
+        Self::with(None).await
+    }
+
+    /// Starts six that speak TLS to each other, and to whoever comes to their encrypted ports.
+    ///
+    /// The plain ports stay, for looking at them from outside, and where an address is returned it is the
+    /// plain one.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), and when they cannot use the certificates.
+    pub async fn start_tls(tls: &TlsFiles<'_>) -> Result<Self, KitError> {
+        Self::with(Some(tls)).await
+    }
+
+    async fn with(tls: Option<&TlsFiles<'_>>) -> Result<Self, KitError> {
         let _slot = StartSlot::take().await?;
         let workspace = Arc::new(Workspace::new()?);
-        let mut nodes = Self::make_nodes(&workspace)?;
+        let mut nodes = Self::make_nodes(&workspace, tls)?;
         for server in &mut nodes {
             server.launch()?;
         }
@@ -51,7 +73,7 @@ impl Sentinel {
         for replica in &nodes[1..] {
             in_sync(replica.addr()).await?;
         }
-        let mut sentinels = Self::make_sentinels(&workspace, &nodes)?;
+        let mut sentinels = Self::make_sentinels(&workspace, &nodes, tls)?;
         for server in &mut sentinels {
             server.launch()?;
         }
@@ -59,20 +81,25 @@ impl Sentinel {
             server.ready().await?;
             agree(server.addr()).await?;
         }
-        Ok(Self { nodes, sentinels })
+        Ok(Self { nodes, sentinels, encrypted: tls.is_some() })
     }
 
-    fn make_nodes(workspace: &Arc<Workspace>) -> Result<[Server; 3], KitError> {
+    fn make_nodes(
+        workspace: &Arc<Workspace>,
+        tls: Option<&TlsFiles<'_>>,
+    ) -> Result<[Server; 3], KitError> {
         let ports = [Port::free()?, Port::free()?, Port::free()?];
         let numbers = ports.each_ref().map(Port::number);
         let users = users(numbers);
         let [primary, first, second] = ports;
         let node = |port: Port, role: &str| {
             let me = follower(port.number());
-            let settings = format!("{users}masteruser {me}\nmasterauth {SECRET}\n{role}");
+            let own = settings_for(tls, workspace, &port)?;
+            let settings = format!("{users}masteruser {me}\nmasterauth {SECRET}\n{role}{own}");
             node::node(workspace, port, &settings)
         };
-        let follow = format!("replicaof 127.0.0.1 {}\n", primary.number());
+        let spoken = if tls.is_some() { primary.bus() } else { primary.number() };
+        let follow = format!("replicaof 127.0.0.1 {spoken}\n");
         Ok([node(primary, "")?, node(first, &follow)?, node(second, &follow)?])
     }
 
@@ -81,8 +108,10 @@ impl Sentinel {
     fn make_sentinels(
         workspace: &Arc<Workspace>,
         nodes: &[Server; 3],
+        tls: Option<&TlsFiles<'_>>,
     ) -> Result<[Server; 3], KitError> {
         let ports = [Port::free()?, Port::free()?, Port::free()?];
+        let spoken = |port: u16| if tls.is_some() { Port::bus_of(port) } else { port };
         let numbers = ports.each_ref().map(Port::number);
         let id = |number: u16| format!("{number:040x}");
         let [primary, replicas @ ..] = nodes;
@@ -93,18 +122,19 @@ impl Sentinel {
              sentinel parallel-syncs {NAME} 2\n\
              sentinel auth-user {NAME} {WATCHER}\n\
              sentinel auth-pass {NAME} {SECRET}\n",
-            primary.addr().port()
+            spoken(primary.addr().port())
         );
         for replica in replicas {
-            let port = replica.addr().port();
+            let port = spoken(replica.addr().port());
             shared += &format!("sentinel known-replica {NAME} 127.0.0.1 {port}\n");
         }
         let start = |port: Port| {
             let me = port.number();
-            let mut settings = format!("sentinel myid {}\n{shared}", id(me));
+            let own = settings_for(tls, workspace, &port)?;
+            let mut settings = format!("{own}sentinel myid {}\n{shared}", id(me));
             for other in numbers.into_iter().filter(|other| *other != me) {
-                settings +=
-                    &format!("sentinel known-sentinel {NAME} 127.0.0.1 {other} {}\n", id(other));
+                let (port, id) = (spoken(other), id(other));
+                settings += &format!("sentinel known-sentinel {NAME} 127.0.0.1 {port} {id}\n");
             }
             node::sentinel(workspace, port, &settings)
         };
@@ -130,6 +160,12 @@ impl Sentinel {
         self.addrs().map(|addr| format!("redis://{addr}/"))
     }
 
+    /// The URL of each Sentinel's encrypted port, if it has one.
+    #[must_use]
+    pub fn tls_urls(&self) -> [String; 3] {
+        self.addrs().map(|addr| format!("rediss://{}/", encrypted(addr)))
+    }
+
     /// The primary and the replicas, in the order in which they were made; their roles change.
     pub fn nodes(&mut self) -> &mut [Server; 3] {
         &mut self.nodes
@@ -149,7 +185,7 @@ impl Sentinel {
         let mut last = KitError::answer("the Sentinels", "none is left");
         for sentinel in &self.sentinels {
             match named_by(sentinel.addr()).await {
-                Ok(primary) => return Ok(primary),
+                Ok(primary) => return Ok(self.plain(primary)),
                 Err(error) => last = error,
             }
         }
@@ -272,6 +308,13 @@ impl Sentinel {
         Proxy::to(self.primary().await?).await
     }
 
+    /// The plain port of a node that the Sentinels name.
+    fn plain(&self, named: SocketAddr) -> SocketAddr {
+        let mut addrs = self.nodes.iter().map(Server::addr);
+        let plain = addrs.find(|addr| self.encrypted && encrypted(*addr) == named);
+        plain.unwrap_or(named)
+    }
+
     /// The node at `addr`.
     fn node(&mut self, addr: SocketAddr) -> Result<&mut Server, KitError> {
         let mut nodes = self.nodes.iter_mut();
@@ -279,6 +322,17 @@ impl Sentinel {
             .find(|node| node.addr() == addr)
             .ok_or_else(|| KitError::answer(addr, "no node listens there"))
     }
+}
+
+/// What a node or a Sentinel is told of TLS.
+fn settings_for(
+    tls: Option<&TlsFiles<'_>>,
+    workspace: &Workspace,
+    port: &Port,
+) -> Result<String, KitError> {
+    tls.map_or(Ok(String::new()), |tls| {
+        Ok(format!("tls-replication yes\n{}", tls.settings(workspace, port)?))
+    })
 }
 
 /// The users as which nodes and Sentinels speak to each other; clients need none.

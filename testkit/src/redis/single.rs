@@ -1,10 +1,10 @@
-use std::{
-    fs, io,
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use std::{fs, io, net::SocketAddr, sync::Arc};
 
-use super::{client::command, node};
+use super::{
+    client::command,
+    node,
+    tls::{TlsFiles, encrypted},
+};
 use crate::{
     KitError, Server,
     lease::{Port, StartSlot},
@@ -18,19 +18,6 @@ use crate::{
 pub struct Single {
     server: Server,
     tls: Option<SocketAddr>,
-}
-
-/// The certificates of a server that speaks TLS, all PEM.
-#[derive(Clone, Copy, Debug)]
-pub struct TlsFiles<'a> {
-    /// Who signed the certificates of clients.
-    pub authority: &'a str,
-    /// The server's own.
-    pub certificate: &'a str,
-    /// And its key.
-    pub key: &'a str,
-    /// Whether clients must show a certificate too.
-    pub ask_clients: bool,
 }
 
 is_a_server!(Single);
@@ -65,23 +52,12 @@ impl Single {
     pub async fn start_tls(tls: &TlsFiles<'_>) -> Result<Self, KitError> {
         let _slot = StartSlot::take().await?;
         let workspace = Arc::new(Workspace::new()?);
-        let file =
-            |name, text| Ok::<_, KitError>(workspace.file(name, text)?.display().to_string());
-        let (authority, certificate, key) = (
-            file("ca.pem", tls.authority)?,
-            file("cert.pem", tls.certificate)?,
-            file("key.pem", tls.key)?,
-        );
-        let (port, clients) = (Port::free()?, if tls.ask_clients { "yes" } else { "no" });
-        let settings = format!(
-            "tls-port {}\ntls-ca-cert-file {authority}\ntls-cert-file {certificate}\n\
-             tls-key-file {key}\ntls-auth-clients {clients}\n",
-            port.bus()
-        );
-        let tls = SocketAddr::from((Ipv4Addr::LOCALHOST, port.bus()));
+        let port = Port::free()?;
+        let settings = tls.settings(&workspace, &port)?;
         let mut server = node::node(&workspace, port, &settings)?;
         server.start().await?;
-        Ok(Self { server, tls: Some(tls) })
+        let tls = Some(encrypted(server.addr()));
+        Ok(Self { server, tls })
     }
 
     async fn with(settings: &str) -> Result<Self, KitError> {
