@@ -8,9 +8,10 @@
 //! `GET /order` shows a form with a token in it, `POST /order` consumes the token. The first click draws an order
 //! number, every other click on the same form is answered with the same one.
 
+mod common;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    error::Error,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -23,7 +24,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use clap::Parser;
+use common::Result;
 use http_body_util::BodyExt;
 use mainstay::lock::token::{Token, TokenError, Tokens};
 use serde::Deserialize;
@@ -33,15 +34,6 @@ use tower::ServiceExt;
 const FORM: &str = "order-form";
 const VALID_FOR: Duration = Duration::from_secs(1800);
 const CLICKS: usize = 16;
-
-type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
-
-#[derive(Parser)]
-struct Args {
-    /// Keep the tokens in this Redis instead of in the process
-    #[arg(long)]
-    redis: Option<String>,
-}
 
 struct Shop {
     tokens: Tokens,
@@ -96,7 +88,7 @@ impl IntoResponse for Problem {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    run(Args::parse().redis.as_deref()).await
+    run(common::redis().as_deref()).await
 }
 
 pub(crate) async fn run(redis: Option<&str>) -> Result<()> {

@@ -9,9 +9,11 @@
 //! transaction that pays. So a process that was paused between its check and its write, and lost the lock
 //! meanwhile, pays nothing when it wakes up.
 
-use std::{error::Error, sync::Arc};
+mod common;
 
-use clap::Parser;
+use std::sync::Arc;
+
+use common::{Result, locks};
 use mainstay::{
     lock,
     lock::{Fence, FenceError, LockError, Locks, create_fence_table, fence_guard},
@@ -21,15 +23,6 @@ use tokio::task::JoinSet;
 
 const ORDER: i64 = 7;
 const CLICKS: usize = 16;
-
-type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
-
-#[derive(Parser)]
-struct Args {
-    /// Keep the locks in this Redis instead of in the process
-    #[arg(long)]
-    redis: Option<String>,
-}
 
 #[derive(Debug, thiserror::Error)]
 enum PayError {
@@ -82,7 +75,7 @@ impl Payments {
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    run(Args::parse().redis.as_deref()).await
+    run(common::redis().as_deref()).await
 }
 
 pub(crate) async fn run(redis: Option<&str>) -> Result<()> {
@@ -129,14 +122,4 @@ async fn database() -> Result<SqlitePool> {
         .await?;
     create_fence_table(&pool).await?;
     Ok(pool)
-}
-
-fn locks(redis: Option<&str>) -> Result<Locks> {
-    match redis {
-        None => Ok(Locks::in_process()),
-        #[cfg(feature = "redis")]
-        Some(url) => Ok(Locks::redis(url)?),
-        #[cfg(not(feature = "redis"))]
-        Some(_) => Err("add `--features redis` for locks on a Redis".into()),
-    }
 }

@@ -8,13 +8,14 @@
 //! Three candidates campaign for one leadership; whoever leads does the job. The leader is stopped, the next
 //! one takes over, and so on. On Redis the candidates may as well be processes on three hosts.
 
+mod common;
+
 use std::{
-    error::Error,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use clap::Parser;
+use common::{Result, locks};
 use mainstay::lock::{Clock, LockError, LockHandle, Locks, election::Election};
 use tokio::{
     sync::{oneshot, watch},
@@ -26,18 +27,9 @@ const HOSTS: [&str; 3] = ["host-1", "host-2", "host-3"];
 /// Steps of the job that a leader does before it is stopped.
 const STEPS: usize = 3;
 
-type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
-
-#[derive(Parser)]
-struct Args {
-    /// Keep the leadership in this Redis instead of in the process
-    #[arg(long)]
-    redis: Option<String>,
-}
-
 #[tokio::main]
 async fn main() -> Result<()> {
-    run(Args::parse().redis.as_deref()).await
+    run(common::redis().as_deref()).await
 }
 
 pub(crate) async fn run(redis: Option<&str>) -> Result<()> {
@@ -141,15 +133,5 @@ impl Drop for Running {
         if let Ok(mut running) = self.0.running.lock() {
             *running -= 1;
         }
-    }
-}
-
-fn locks(redis: Option<&str>) -> Result<Locks> {
-    match redis {
-        None => Ok(Locks::in_process()),
-        #[cfg(feature = "redis")]
-        Some(url) => Ok(Locks::redis(url)?),
-        #[cfg(not(feature = "redis"))]
-        Some(_) => Err("add `--features redis` for locks on a Redis".into()),
     }
 }

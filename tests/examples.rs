@@ -1,6 +1,7 @@
 //! The small examples run to their end, in process and on a Redis.
 #![allow(clippy::unwrap_used, reason = "a test")]
 #![allow(dead_code, reason = "each example has a `main` of its own")]
+#![allow(clippy::duplicate_mod, reason = "each includes what they share")]
 
 #[path = "../examples/idempotent_submit.rs"]
 mod idempotent_submit;
