@@ -243,6 +243,7 @@ impl<C: Contender> Lane<C> {
     }
 
     fn queued(&self, position: usize, now: Moment) -> Answer {
+        let position = Some(position);
         Answer::Queued { position, holder_remaining: self.remaining(now) }
     }
 

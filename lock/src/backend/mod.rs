@@ -155,8 +155,8 @@ pub enum Answer {
     Granted(Grant),
     /// It stands in line.
     Queued {
-        /// Its place, 1 being next.
-        position: usize,
+        /// Its place, 1 being next; none if the backend did not look it up.
+        position: Option<usize>,
         /// When the holder's lease ends, unless it is renewed.
         holder_remaining: Option<Duration>,
     },

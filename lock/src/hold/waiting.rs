@@ -55,7 +55,7 @@ impl Hold {
                 true
             }
             Answer::Queued { position, holder_remaining } => {
-                self.queued(Some(position), holder_remaining);
+                self.queued(position, holder_remaining);
                 true
             }
             Answer::Gone => {

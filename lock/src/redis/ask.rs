@@ -139,19 +139,30 @@ impl Store {
         }))
     }
 
-    /// The call that gives back what an owner has; `used` is the last fence that it used, if it is known.
-    pub(super) fn release(
-        &self,
-        held: &Held,
-        (owner, mode): (Owner, Sharing),
-        used: Fence,
-    ) -> Invocation<'_> {
-        let script = self.redis.eval(self.calls_of(mode), [held.as_ref()]);
-        let script = script.arg("release").arg(self.name(owner, mode));
-        match used {
+    /// The call that gives back what a claim has, be it only its place in the queue.
+    pub(super) fn release(&self, claim: &Claim) -> Invocation<'_> {
+        let (held, owner) = (self.held(claim.key()), (claim.owner(), claim.mode()));
+        let script = self.giving_back(&held, owner);
+        let script = script.arg(millis(claim.lease())).arg(claim.metadata().unwrap_or_default());
+        match claim.fence() {
             Fence::NONE => script.arg(""),
             used => script.arg(used.get()),
         }
+    }
+
+    /// The call that gives on what an owner was granted with `fence` and does not want.
+    pub(super) fn give_on(
+        &self,
+        held: &Held,
+        owner: (Owner, Sharing),
+        fence: Fence,
+    ) -> Invocation<'_> {
+        self.giving_back(held, owner).arg("").arg("").arg(fence.get())
+    }
+
+    fn giving_back(&self, held: &Held, (owner, mode): (Owner, Sharing)) -> Invocation<'_> {
+        let script = self.redis.eval(self.calls_of(mode), [held.as_ref()]);
+        script.arg("release").arg(self.name(owner, mode))
     }
 
     /// The script that takes and gives back.

@@ -40,9 +40,7 @@ impl RedisLocks {
         let store = &self.store;
         // First: whatever is sent for this claim by others is in the queue before this.
         store.registry.leave(claim.owner());
-        let call =
-            store.release(&store.held(claim.key()), (claim.owner(), claim.mode()), claim.fence());
-        call.call_with(|answer| {
+        store.release(claim).call_with(|answer| {
             reply.send(answer.map_err(wire::failure).and_then(wire::given_back));
         });
     }

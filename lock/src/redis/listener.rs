@@ -81,7 +81,7 @@ impl Store {
     /// Gives on what nobody here wants. If that fails the lease ends it.
     fn give_back(&self, owner: (Owner, Mode), holder: &str, fence: Fence) {
         if let Some(held) = Held::told(holder) {
-            self.release(&held, owner, fence).call_with(drop);
+            self.give_on(&held, owner, fence).call_with(drop);
         }
     }
 
@@ -123,7 +123,7 @@ impl Store {
                     let claim = request.claim();
                     self.registry.leave(claim.owner());
                     let (held, owner) = (self.held(claim.key()), (claim.owner(), claim.mode()));
-                    self.release(&held, owner, grant.fence).call_with(drop);
+                    self.give_on(&held, owner, grant.fence).call_with(drop);
                 }
             }
             Question::Looked(claim, call) => {

@@ -20,7 +20,8 @@ pub(super) enum Asked {
         now: i64,
     },
     Queued {
-        place: usize,
+        /// None if it is the last of those it knows of.
+        place: Option<usize>,
         left: Option<Duration>,
         now: i64,
     },
@@ -42,7 +43,8 @@ pub(super) fn asked(reply: Reply) -> Result<Asked, BackendError> {
     Ok(match numbers[..] {
         [1, fence, now] => Asked::Granted { fence: Fence::new(fence), now },
         [2, place, left, now] => {
-            Asked::Queued { place: usize::try_from(place).unwrap_or(0), left: millis(left), now }
+            let place = usize::try_from(place).ok().filter(|place| *place > 0);
+            Asked::Queued { place, left: millis(left), now }
         }
         [0, left, _] => Asked::Busy { left: millis(left) },
         [3, _] => Asked::Gone,

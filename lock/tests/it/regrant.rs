@@ -23,7 +23,7 @@ pub(crate) struct Fleeting {
 impl Backend for Fleeting {
     async fn acquire(&self, claim: &Claim, _queue: bool) -> Result<Answer, BackendError> {
         if self.acquires.fetch_add(1, Ordering::Relaxed) == 0 {
-            return Ok(Answer::Queued { position: 1, holder_remaining: None });
+            return Ok(Answer::Queued { position: Some(1), holder_remaining: None });
         }
         Ok(Answer::Granted(Grant::new(Fence::new(9), claim.clock().now(), claim.lease())))
     }

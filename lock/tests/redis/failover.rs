@@ -98,9 +98,9 @@ async fn a_grant_to_a_process_that_is_gone_does_not_last_in_a_cluster() {
     let node = cluster.primary_of(slot).await.unwrap();
     // In front of the other, and seen just now by the server's clock, or later.
     let dead = "00nobody-listens:000000000000dead:0000000000000001";
-    command(node, &["ZADD", &key_of("a", "queue"), "1", dead]).await.unwrap();
-    let waiters = key_of("a", "waiters");
-    command(node, &["HSET", &waiters, dead, "9000000000000000 60000 "]).await.unwrap();
+    let entry = format!("{dead} 60000 ");
+    command(node, &["ZADD", &key_of("a", "queue"), "1", &entry]).await.unwrap();
+    command(node, &["HSET", &key_of("a", "asked"), dead, "9000000000000000"]).await.unwrap();
     guard.release().await;
     let info = one.inspect("a").await.unwrap();
     let holder = info.holder.expect("the one that is gone");

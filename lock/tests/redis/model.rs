@@ -212,7 +212,7 @@ impl<'a> History<'a> {
             }
             Op::LoseData => {
                 self.leave_out();
-                let parts = ["held", "queue", "waiters", "readers", "shares"];
+                let parts = ["held", "queue", "asked", "readers", "shares"];
                 let keys = parts.map(|part| key_of(&self.name, part));
                 let mut command = vec!["DEL"];
                 command.extend(keys.iter().map(String::as_str));

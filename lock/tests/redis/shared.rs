@@ -26,7 +26,7 @@ async fn the_keys_of_readers_have_a_hash_tag_and_an_end() {
     until_waiting(&one, "a", 1).await;
     let mut there = keys(&server).await;
     there.sort();
-    let parts = ["held", "queue", "readers", "shares", "waiters"];
+    let parts = ["held", "queue", "readers", "shares"];
     assert_eq!(there, parts.map(|part| key_of("a", part)));
     for key in there {
         let left = server.command(&["PTTL", &key]).await.unwrap();
@@ -63,8 +63,8 @@ async fn a_read_costs_two_scripts_and_one_more_when_its_turn_comes() {
 
 /// Who waits there and has not asked for long.
 async fn dead_waiter(server: &Single, owner: &str) {
-    server.command(&["ZADD", &key_of("a", "queue"), "1", owner]).await.unwrap();
-    server.command(&["HSET", &key_of("a", "waiters"), owner, "1000000 30000 "]).await.unwrap();
+    let waiter = format!("{owner} 30000 ");
+    server.command(&["ZADD", &key_of("a", "queue"), "1", &waiter]).await.unwrap();
 }
 
 #[tokio::test]
@@ -90,9 +90,10 @@ async fn a_turn_that_nobody_wants_is_given_back() {
     };
     let channel = channels[0].text().unwrap().rsplit(':').next().unwrap();
     let owner = format!("{channel}~000000000000dead:0000000000000001");
-    server.command(&["ZADD", &key_of("a", "queue"), "1", &owner]).await.unwrap();
-    let waits = "9000000000000000 600000 ";
-    server.command(&["HSET", &key_of("a", "waiters"), &owner, waits]).await.unwrap();
+    let dead = format!("{owner} 600000 ");
+    server.command(&["ZADD", &key_of("a", "queue"), "1", &dead]).await.unwrap();
+    let seen = "9000000000000000";
+    server.command(&["HSET", &key_of("a", "asked"), &owner, seen]).await.unwrap();
     guard.release().await;
     within(waiter).await.unwrap().unwrap().release().await;
     until_empty(&server).await;
@@ -110,8 +111,7 @@ async fn a_lost_turn_is_made_up_for_by_a_poll() {
     else {
         panic!("the waiter")
     };
-    let owner = head[0].text().unwrap();
-    server.command(&["HDEL", &key_of("a", "waiters"), owner]).await.unwrap();
+    let owner = head[0].text().unwrap().split(' ').next().unwrap();
     let record = format!("{owner} {} ", guard.fence().get() + 1_000);
     server.command(&["SET", &key_of("a", "held"), &record, "PX", "30000"]).await.unwrap();
     let next = within(reader).await.unwrap().unwrap();

@@ -103,7 +103,7 @@ impl Backend for PlainRedis {
                 store.stand_in_line(claim, until);
                 let line = store.lines.get(&store.names.of(claim.key()));
                 let seen = line.and_then(|line| line.seen_by(claim.owner(), now));
-                seen.unwrap_or(Answer::Queued { position: 1, holder_remaining })
+                seen.unwrap_or(Answer::Queued { position: Some(1), holder_remaining })
             }
             Asked::Free => Answer::Gone,
         })

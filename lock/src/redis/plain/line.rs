@@ -53,7 +53,7 @@ impl Line {
     /// What a waiter is told, if it stands in this line.
     pub(super) fn seen_by(&self, owner: Owner, now: Moment) -> Option<Answer> {
         let holder_remaining = self.holder_remaining(now);
-        self.place(owner).map(|position| Answer::Queued { position, holder_remaining })
+        self.place(owner).map(|place| Answer::Queued { position: Some(place), holder_remaining })
     }
 
     pub(super) fn holder_remaining(&self, now: Moment) -> Option<Duration> {

@@ -38,7 +38,7 @@ impl Inner {
             let state = attempt.lock();
             (state.phase, state.leader)
         };
-        let waits = Answer::Queued { position: 1, holder_remaining: None };
+        let waits = Answer::Queued { position: Some(1), holder_remaining: None };
         match phase {
             Phase::Held(grant) => return Ok(Answer::Granted(grant)),
             Phase::Over => return Ok(Answer::Gone),

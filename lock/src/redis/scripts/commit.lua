@@ -4,11 +4,11 @@
 -- KEYS   for each call: the name's `held`
 -- ARGV   for each call one of
 --          try | wait | poll, owner, lease (ms), metadata, not after (us, 0: whenever)
---          release, owner, last fence that was used ('': the one granted)
+--          release, owner, lease, metadata, last fence that was used ('': the one granted)
 -- Reply  for each call
 --          fence                  held by this owner from now on: its fence is also the server's time
 --          {1, fence, now}        held by this owner
---          {2, place, left, now}  queued at `place`; the holder's lease has `left` ms
+--          {2, place, left, now}  queued at `place` (0: the last); the holder's lease has `left` ms
 --          {0, left, now}         held elsewhere (try)
 --          {3, now}               not known here (poll)
 --          {4, now}               too late: nothing was done
@@ -26,32 +26,32 @@ local function acquire(held, owner, lease, metadata, mode)
   end
   if not holder then
     local last = fence
-    holder, fence = promote(held, last, owner)
-    if not holder and mode ~= 'poll' then
-      holder, fence = owner, math.max(now, last + 1)
-      write(held, owner, fence, metadata, now + lease * 1000, is_waited(held))
+    local next, granted = promote(held, last, owner)
+    if not next and mode ~= 'poll' then
+      local waited = granted
+      next, granted = owner, math.max(now, last + 1)
+      write(held, owner, granted, metadata, now + lease * 1000, waited)
     end
-    if holder == owner then
-      return { 1, fence, now }
+    if next == owner then
+      return { 1, granted, now }
     end
   end
   return stand_in_line(held, owner, lease, metadata, mode)
 end
 
-local function release(held, owner, used)
-  local holder, fence = read(held)
+-- `record` is what the name's key holds.
+local function release(held, record, owner, lease, metadata, used)
+  local holder, fence = read(held, record)
   if holder == owner then
     vacate(held, math.max(fence, used or 0))
     return 1
   end
-  local queue, waiters = beside(held)
-  local had = call('ZREM', queue, owner)
-  call('HDEL', waiters, owner)
+  local had = leave_line(held, owner, lease, metadata)
   if not holder then
     vacate(held, fence)
   elseif had == 1 and holder == READERS then
     -- Readers behind it may have waited for nothing else.
-    look(queue)
+    look((beside(held)))
   end
   return had
 end
@@ -66,29 +66,30 @@ local function take(held, at, stamp)
   if not_after > 0 and now > not_after then
     return { 4, now }
   end
-  if mode ~= 'poll' and call('SET', held, owner .. stamp .. metadata, 'NX', 'PX', lease) then
+  if mode ~= 'poll' and not written[held] and call('SET', held, owner .. stamp .. metadata, 'NX', 'PX', lease) then
     return now
   end
-  return acquire(held, owner, tonumber(lease), metadata, mode)
+  return acquire(held, owner, lease, metadata, mode)
 end
 
 local function give(held, at)
-  local owner, used = ARGV[at + 1], tonumber(ARGV[at + 2])
+  local owner, used = ARGV[at + 1], tonumber(ARGV[at + 4])
+  local record = call('GET', held)
   if used and now > used then
-    local record = call('GET', held)
     if record and string.sub(record, 1, OWNER) == owner then
       call('DEL', held)
+      written[held] = nil
       return 1
     end
   end
-  return release(held, owner, used)
+  return release(held, record, owner, ARGV[at + 2], ARGV[at + 3], used)
 end
 
 local replies, at, stamp = {}, 1, ' ' .. digits(now) .. ' '
 for index = 1, #KEYS do
   local act, size = take, TAKE
   if ARGV[at] == 'release' then
-    act, size = give, 3
+    act, size = give, 5
   end
   local done, reply = pcall(act, KEYS[index], at, stamp)
   if not done then

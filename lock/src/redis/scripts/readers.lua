@@ -40,27 +40,26 @@ end
 -- Lets in the readers at the head of the queue, and passes over who has not asked for long: 128 a call at
 -- most. Returns the highest fence.
 local function admit(held, fence)
-  local queue, waiters = beside(held)
+  local queue, asked = beside(held)
   for _ = 1, 128 do
-    local head = call('ZRANGE', queue, 0, 0)[1]
-    if not head then
+    local waiter, came = unpack(call('ZRANGE', queue, 0, 0, 'WITHSCORES'))
+    if not waiter then
       return fence
     end
-    local seen, lease, metadata = string.match(call('HGET', waiters, head) or '', '^(%d+) (%d+) (.*)$')
-    local alive = seen and now - tonumber(seen) <= PATIENCE * 1000
+    local head, lease, metadata, alive = waiter_of(asked, waiter, came)
     if alive and not is_reader(head) then
       return fence
     end
-    call('ZREM', queue, head)
-    call('HDEL', waiters, head)
+    call('ZREM', queue, waiter)
+    call('HDEL', asked, head or '')
     if alive then
       local own = math.max(now, fence + 1)
-      local share = { 'share', head, digits(own), digits(now), lease, held }
+      local share = { 'share', head, digits(own), digits(now), digits(lease), held }
       local channel = channel_of(head)
       -- Nobody listens: its process is gone. Seen before it is told, as where one is promoted.
       if call('PUBSUB', 'NUMSUB', channel)[2] > 0 then
         call('PUBLISH', channel, table.concat(share, ' '))
-        let_in(held, head, own, tonumber(lease), metadata)
+        let_in(held, head, own, lease, metadata)
         fence = own
       end
     end

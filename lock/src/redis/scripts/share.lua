@@ -4,10 +4,10 @@
 -- KEYS   for each call: the name's `held`
 -- ARGV   for each call one of
 --          try | wait | poll, owner, lease (ms), metadata, not after (us, 0: whenever)
---          release, owner, last fence that was used (of no use here)
+--          release, owner, lease, metadata, last fence that was used (of no use here)
 -- Reply  for each call
 --          {1, fence, now}        shared by this owner
---          {2, place, left, now}  queued at `place`; the last lease has `left` ms
+--          {2, place, left, now}  queued at `place` (0: the last); the last lease has `left` ms
 --          {0, left, now}         held elsewhere, or others wait (try)
 --          {3, now}               not known here (poll)
 --          {4, now}               too late: nothing was done
@@ -80,7 +80,7 @@ local function share(held, owner, lease, metadata, mode)
   return stand_in_line(held, owner, lease, metadata, mode)
 end
 
-local function leave(held, owner)
+local function leave(held, owner, lease, metadata)
   local holder, fence = holder_of(held)
   if holder == owner then
     -- Its turn had come, and it had not shared the name yet.
@@ -88,13 +88,11 @@ local function leave(held, owner)
     return 1
   end
   local readers, shares = shared(held)
-  local queue, waiters = beside(held)
   local had = holder == READERS and call('ZREM', readers, owner) or 0
   if had == 1 then
     call('HDEL', shares, owner)
   else
-    had = call('ZREM', queue, owner)
-    call('HDEL', waiters, owner)
+    had = leave_line(held, owner, lease, metadata)
   end
   if holder == READERS then
     settle(held, admit(held, fence))
@@ -105,7 +103,7 @@ local function leave(held, owner)
 end
 
 local function take(held, at)
-  local mode, owner, lease, metadata = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
+  local mode, owner, lease, metadata = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local not_after = tonumber(ARGV[at + 4])
   if not_after > 0 and now > not_after then
     return { 4, now }
@@ -113,18 +111,17 @@ local function take(held, at)
   return share(held, owner, lease, metadata, mode)
 end
 
+local function give(held, at)
+  return leave(held, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3])
+end
+
 local replies, at = {}, 1
 for index = 1, #KEYS do
-  local act, size = take, 5
-  if ARGV[at] == 'release' then
-    act, size = function(held, from)
-      return leave(held, ARGV[from + 1])
-    end, 3
-  end
+  local act = ARGV[at] == 'release' and give or take
   local done, reply = pcall(act, KEYS[index], at)
   if not done then
     reply = redis.error_reply(type(reply) == 'table' and reply.err or reply)
   end
-  replies[index], at = reply, at + size
+  replies[index], at = reply, at + 5
 end
 return replies
