@@ -3,7 +3,7 @@
 use mainstay_lock::{Fence, key};
 use mainstay_testkit::redis::{Reply, Single};
 
-use crate::{client, key_of, keys, ms, until_empty, within};
+use crate::{client, common::all_have_an_end, key_of, keys, ms, until_empty, within};
 
 #[tokio::test]
 async fn fences_rise_over_flushes_and_deletions() {
@@ -76,8 +76,5 @@ async fn a_waiter_and_one_who_comes_after_the_lease_have_higher_fences_too() {
     assert!(two.force_release("c", "stuck").await.unwrap());
     let next = within(two.lock("c")).await.unwrap();
     assert!(next.fence() > forced.fence(), "{} after {}", next.fence(), forced.fence());
-    for key in keys(&server).await {
-        let left = server.command(&["PTTL", &key]).await.unwrap();
-        assert!(matches!(left, Reply::Int(left) if left != -1), "{key} lives for ever");
-    }
+    all_have_an_end(&server, keys(&server).await).await;
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests start tasks of their own")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod common;
 mod conformance;
 mod election;
 mod failover;
@@ -22,7 +23,7 @@ use std::{net::SocketAddr, time::Duration};
 use mainstay_lock::{Clock, Key, Locks, LostReason, Redis};
 use mainstay_testkit::{
     eventually,
-    redis::{Reply, Single, command},
+    redis::{Single, command},
 };
 
 /// Longer than anything should take.
@@ -34,7 +35,11 @@ fn ms(millis: u64) -> Duration {
 
 /// One more client of the server, with a connection of its own, as in another process.
 fn client(server: &Single) -> Locks {
-    Locks::builder().wait(SOON).redis(Redis::open(&server.url()).unwrap())
+    client_at(&server.url())
+}
+
+fn client_at(url: &str) -> Locks {
+    Locks::builder().wait(SOON).redis(Redis::open(url).unwrap())
 }
 
 /// As [`client`], with a lease that ends soon and a connection that gives up soon.
@@ -71,10 +76,8 @@ async fn keys(server: &Single) -> Vec<String> {
 }
 
 async fn keys_at(server: SocketAddr) -> Vec<String> {
-    let Reply::List(keys) = command(server, &["KEYS", "*"]).await.unwrap() else {
-        panic!("a list of keys")
-    };
-    keys.iter().filter_map(|key| key.text().map(str::to_owned)).collect()
+    let keys = command(server, &["KEYS", "*"]).await.unwrap();
+    keys.list().iter().filter_map(|key| key.text().map(str::to_owned)).collect()
 }
 
 /// Nothing is left on the server once nobody uses it.

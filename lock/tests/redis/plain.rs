@@ -11,7 +11,11 @@ use mainstay_testkit::{
     redis::{Reply, Single},
 };
 
-use crate::{SOON, client, keys, ms, until_empty, within};
+use crate::{
+    SOON, client,
+    common::{nothing_was_denied, scripts_run},
+    keys, ms, until_empty, within,
+};
 
 fn plain(server: &Single) -> PlainRedis {
     PlainRedis::new(Redis::open(&server.url()).unwrap()).prefix("lock:")
@@ -160,15 +164,10 @@ async fn waiters_of_one_process_are_served_in_order_and_ask_as_one() {
         waiters.push(tokio::spawn(locks.lock("a").into_future()));
         crate::until_waiting(&locks, "a", number + 1).await;
     }
-    let asked = || async {
-        let stats = raw(&server, "INFO commandstats").await;
-        let calls = stats.field("cmdstat_evalsha").unwrap().split(['=', ',']).nth(1);
-        calls.unwrap().parse::<u64>().unwrap()
-    };
-    let before = asked().await;
+    let before = scripts_run(&server).await;
     locks.clock().sleep(ms(1_000)).await;
-    let after = asked().await;
-    assert!((1..=30).contains(&(after - before)), "{} scripts", after - before);
+    let asked = scripts_run(&server).await - before;
+    assert!((1..=30).contains(&asked), "{asked} scripts");
     raw(&server, "DEL lock:a").await;
     let mut last = Fence::NONE;
     for waiter in waiters {
@@ -216,8 +215,5 @@ async fn the_documented_permissions_suffice_for_plain_keys() {
     locks.inspect("a").await.unwrap();
     assert!(locks.force_release("a", "x").await.unwrap());
     guard.release().await;
-    let Reply::List(denied) = server.command(&["ACL", "LOG"]).await.unwrap() else {
-        panic!("a log")
-    };
-    assert!(denied.is_empty(), "{denied:?}");
+    nothing_was_denied(&server).await;
 }

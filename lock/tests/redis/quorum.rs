@@ -66,9 +66,7 @@ async fn every_node_is_empty(nodes: &[Single]) {
 async fn scripts_run(nodes: &[Single]) -> u64 {
     let mut sum = 0;
     for node in nodes {
-        let stats = node.command(&["INFO", "commandstats"]).await.unwrap();
-        let calls = stats.field("cmdstat_evalsha").unwrap_or("calls=0,");
-        sum += calls.split(['=', ',']).nth(1).unwrap().parse::<u64>().unwrap();
+        sum += crate::common::scripts_run(node).await;
     }
     sum
 }
@@ -303,9 +301,7 @@ async fn clients_that_see_different_nodes_never_overlap_and_all_get_their_turns(
             }
         }));
     }
-    for task in tasks {
-        Clock::boot().timeout(SOON * 2, task).await.expect("everybody is served").unwrap();
-    }
+    crate::common::all_served(tasks).await;
     assert_eq!(entered.load(Ordering::SeqCst), 30);
     every_node_is_empty(&nodes).await;
 }

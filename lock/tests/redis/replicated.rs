@@ -15,7 +15,10 @@ use mainstay_testkit::{
     redis::{Sentinel, Single, command},
 };
 
-use crate::{SOON, by_its_own_clock, guarantees::fence_refuses, keys, ms, until_empty, within};
+use crate::{
+    SOON, by_its_own_clock, client_at, common::calls_of, guarantees::fence_refuses, keys, ms,
+    until_empty, within,
+};
 
 /// A primary and two replicas, the second of which hears it through a proxy.
 struct Trio {
@@ -66,10 +69,6 @@ fn replicated(url: &str, replicas: u32, lease: Duration) -> Locks {
     Locks::builder().wait(SOON).lease(lease).backend(kept)
 }
 
-fn plain(url: &str) -> Locks {
-    Locks::builder().wait(SOON).redis(Redis::open(url).unwrap())
-}
-
 async fn has(node: &Single, name: &str) -> bool {
     keys(node).await.iter().any(|key| key.ends_with(&format!(":{name}:held")))
 }
@@ -110,7 +109,7 @@ async fn replicated_client_on_the_minority_side() {
     let guard = within(cut_off.lock("a")).await.unwrap();
     assert!(has(&trio.nodes[1], "a").await && has(&trio.nodes[2], "a").await);
     trio.cut();
-    let others = plain(&trio.promote().await.url());
+    let others = client_at(&trio.promote().await.url());
     let rival = tokio::spawn(others.lock("a").into_future());
     for name in ["b", "c"] {
         let error = within(cut_off.lock(name)).await.unwrap_err();
@@ -133,7 +132,7 @@ async fn replicated_to_fewer_than_all_is_not_protected() {
     within(cut_off.lock("warm")).await.unwrap().release().await;
     trio.cut();
     let guard = within(cut_off.lock("a")).await.unwrap();
-    let others = plain(&trio.promote().await.url());
+    let others = client_at(&trio.promote().await.url());
     let second = within(others.try_lock("a")).await.unwrap().expect("nobody there knows of it");
     assert!(guard.is_held(), "two hold it");
     fence_refuses(&guard, &second).await;
@@ -142,11 +141,11 @@ async fn replicated_to_fewer_than_all_is_not_protected() {
 #[tokio::test]
 async fn default_client_on_the_minority_side_is_not_protected() {
     let trio = Trio::start().await;
-    let cut_off = plain(&trio.primary().url());
+    let cut_off = client_at(&trio.primary().url());
     within(cut_off.lock("warm")).await.unwrap().release().await;
     trio.cut();
     let guard = within(cut_off.lock("a")).await.unwrap();
-    let others = plain(&trio.promote().await.url());
+    let others = client_at(&trio.promote().await.url());
     let second = within(others.try_lock("a")).await.unwrap().expect("nobody there knows of it");
     assert!(guard.is_held(), "two hold it");
     fence_refuses(&guard, &second).await;
@@ -156,12 +155,12 @@ async fn default_client_on_the_minority_side_is_not_protected() {
 #[tokio::test]
 async fn default_primary_killed_is_not_protected() {
     let mut trio = Trio::start().await;
-    let client = plain(&trio.primary().url());
+    let client = client_at(&trio.primary().url());
     within(client.lock("warm")).await.unwrap().release().await;
     trio.cut();
     let guard = within(client.lock("a")).await.unwrap();
     trio.nodes[0].kill().await.unwrap();
-    let others = plain(&trio.promote().await.url());
+    let others = client_at(&trio.promote().await.url());
     let second = within(others.try_lock("a")).await.unwrap().expect("it was lost");
     assert!(guard.is_held(), "two hold it");
     fence_refuses(&guard, &second).await;
@@ -176,7 +175,7 @@ async fn default_primary_paused_then_resumed_is_not_protected() {
     let guard = within(client.lock("a")).await.unwrap();
     eventually(SOON, || has(&trio.nodes[2], "a")).await.unwrap();
     trio.primary().pause().unwrap();
-    let others = plain(&trio.promote().await.url());
+    let others = client_at(&trio.promote().await.url());
     trio.primary().resume().unwrap();
     let second = within(others.lock("a")).await.unwrap();
     assert!(guard.is_held(), "two hold it");
@@ -263,11 +262,7 @@ async fn many_grants_share_their_waits() {
     let trio = Trio::start().await;
     let locks = replicated(&trio.primary().url(), 2, ms(20_000));
     within(locks.lock("warm")).await.unwrap().release().await;
-    let waits = || async {
-        let stats = trio.primary().command(&["INFO", "commandstats"]).await.unwrap();
-        let calls = stats.field("cmdstat_wait").unwrap().split(['=', ',']).nth(1);
-        calls.unwrap().parse::<u64>().unwrap()
-    };
+    let waits = || calls_of(trio.primary(), "wait");
     let before = waits().await;
     let taken = join_all((0..200).map(|name| locks.lock(key!("a{}", name)).into_future())).await;
     let guards: Vec<_> = taken.into_iter().map(Result::unwrap).collect();

@@ -6,11 +6,16 @@ use std::sync::{
 };
 
 use mainstay_lock::{Clock, Fence, LockGuard, Locks, LostReason, Released};
-use mainstay_testkit::redis::{Reply, Single};
+use mainstay_testkit::redis::Single;
 
 use crate::{
-    SOON, client, fences::stepped_back, key_of, keys, ms, short_lived, until_empty, until_waiting,
-    wire::scripts_run, within,
+    SOON, client,
+    common::{
+        JUST_NOW, LONG_AGO, all_have_an_end, dead_waiter, grant_unheard, scripts_run, some_channel,
+        until_one_queued, while_connections_are_cut,
+    },
+    fences::stepped_back,
+    key_of, keys, ms, short_lived, until_empty, until_waiting, within,
 };
 
 async fn read(locks: &Locks) -> LockGuard {
@@ -28,10 +33,7 @@ async fn the_keys_of_readers_have_a_hash_tag_and_an_end() {
     there.sort();
     let parts = ["held", "queue", "readers", "shares"];
     assert_eq!(there, parts.map(|part| key_of("a", part)));
-    for key in there {
-        let left = server.command(&["PTTL", &key]).await.unwrap();
-        assert!(matches!(left, Reply::Int(left) if left > 0), "{key}: {left:?}");
-    }
+    all_have_an_end(&server, there).await;
     drop(readers);
     within(writer).await.unwrap().unwrap().release().await;
     until_empty(&server).await;
@@ -52,19 +54,10 @@ async fn a_read_costs_two_scripts_and_one_more_when_its_turn_comes() {
     let before = scripts_run(&server).await;
     let writer = within(one.lock("a")).await.unwrap();
     let reader = tokio::spawn(two.read_write("a").read().into_future());
-    let queued = || async {
-        server.command(&["ZCARD", &key_of("a", "queue")]).await.unwrap() == Reply::Int(1)
-    };
-    mainstay_testkit::eventually(SOON, queued).await.unwrap();
+    until_one_queued(&server, "a").await;
     writer.release().await;
     within(reader).await.unwrap().unwrap().release().await;
     assert_eq!(scripts_run(&server).await - before, 5, "two in, two out, and one for the turn");
-}
-
-/// Who waits there and has not asked for long.
-async fn dead_waiter(server: &Single, owner: &str) {
-    let waiter = format!("{owner} 30000 ");
-    server.command(&["ZADD", &key_of("a", "queue"), "1", &waiter]).await.unwrap();
 }
 
 #[tokio::test]
@@ -72,7 +65,8 @@ async fn a_writer_that_died_in_the_queue_does_not_keep_readers_out() {
     let server = Single::start().await.unwrap();
     let (one, two) = (client(&server), client(&server));
     let _reader = read(&one).await;
-    dead_waiter(&server, "000000000000dead:000000000000dead:0000000000000001").await;
+    let dead = "000000000000dead:000000000000dead:0000000000000001";
+    dead_waiter(&server, dead, LONG_AGO).await;
     let joined = within(two.read_write("a").try_read()).await.unwrap();
     assert!(joined.is_some(), "it waits behind the dead");
 }
@@ -85,15 +79,9 @@ async fn a_turn_that_nobody_wants_is_given_back() {
     let guard = within(one.lock("a")).await.unwrap();
     let waiter = tokio::spawn(two.lock("a").into_future());
     until_waiting(&one, "a", 1).await;
-    let Reply::List(channels) = server.command(&["PUBSUB", "CHANNELS"]).await.unwrap() else {
-        panic!("channels")
-    };
-    let channel = channels[0].text().unwrap().rsplit(':').next().unwrap();
+    let channel = some_channel(&server).await;
     let owner = format!("{channel}~000000000000dead:0000000000000001");
-    let dead = format!("{owner} 600000 ");
-    server.command(&["ZADD", &key_of("a", "queue"), "1", &dead]).await.unwrap();
-    let seen = "9000000000000000";
-    server.command(&["HSET", &key_of("a", "asked"), &owner, seen]).await.unwrap();
+    dead_waiter(&server, &owner, JUST_NOW).await;
     guard.release().await;
     within(waiter).await.unwrap().unwrap().release().await;
     until_empty(&server).await;
@@ -107,13 +95,7 @@ async fn a_lost_turn_is_made_up_for_by_a_poll() {
     let guard = within(one.lock("a")).await.unwrap();
     let reader = tokio::spawn(two.read_write("a").read().into_future());
     until_waiting(&one, "a", 1).await;
-    let Reply::List(head) = server.command(&["ZPOPMIN", &key_of("a", "queue")]).await.unwrap()
-    else {
-        panic!("the waiter")
-    };
-    let owner = head[0].text().unwrap().split(' ').next().unwrap();
-    let record = format!("{owner} {} ", guard.fence().get() + 1_000);
-    server.command(&["SET", &key_of("a", "held"), &record, "PX", "30000"]).await.unwrap();
+    grant_unheard(&server, &guard).await;
     let next = within(reader).await.unwrap().unwrap();
     assert!(next.is_held() && next.fence() > guard.fence());
     let beside = within(one.read_write("a").try_read()).await.unwrap();
@@ -206,18 +188,6 @@ async fn readers_and_writers_whose_connections_are_killed_never_overlap() {
             }
         }));
     }
-    let killer = server.clone();
-    let kills = tokio::spawn(async move {
-        for _ in 0..10 {
-            for kind in ["normal", "pubsub"] {
-                killer.command(&["CLIENT", "KILL", "TYPE", kind]).await.unwrap();
-            }
-            Clock::boot().sleep(ms(30)).await;
-        }
-    });
-    for task in tasks {
-        Clock::boot().timeout(SOON * 2, task).await.expect("everybody is served").unwrap();
-    }
-    kills.await.unwrap();
+    while_connections_are_cut(&server, 10, tasks).await;
     until_empty(&server).await;
 }

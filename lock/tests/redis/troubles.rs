@@ -13,7 +13,11 @@ use mainstay_testkit::{
     redis::{Reply, Single},
 };
 
-use crate::{SOON, client, keys, ms, short_lived, until_empty, until_waiting, within};
+use crate::{
+    SOON, client,
+    common::{cut_connections, while_connections_are_cut},
+    keys, ms, short_lived, until_empty, until_waiting, within,
+};
 
 #[tokio::test]
 async fn a_server_that_comes_back_empty_has_told_its_holders_and_serves_its_waiters() {
@@ -181,19 +185,7 @@ async fn contenders_whose_connections_are_killed_never_overlap() {
             }
         }));
     }
-    let killer = server.clone();
-    let kills = tokio::spawn(async move {
-        for _ in 0..12 {
-            for kind in ["normal", "pubsub"] {
-                killer.command(&["CLIENT", "KILL", "TYPE", kind]).await.unwrap();
-            }
-            Clock::boot().sleep(ms(30)).await;
-        }
-    });
-    for task in tasks {
-        Clock::boot().timeout(SOON * 2, task).await.expect("everybody is served").unwrap();
-    }
-    kills.await.unwrap();
+    while_connections_are_cut(&server, 12, tasks).await;
     assert_eq!(entered.load(Ordering::SeqCst), 120);
     until_empty(&server).await;
 }
@@ -309,8 +301,7 @@ async fn a_waiter_whose_question_was_refused_still_hears_of_its_grant() {
     let waiter = tokio::spawn(two.lock("a").wait(ms(4_500)).lease(ms(600_000)).into_future());
     until_waiting(&one, "a", 1).await;
     server.command(&["CONFIG", "SET", "maxmemory", "1"]).await.unwrap();
-    server.command(&["CLIENT", "KILL", "TYPE", "normal"]).await.unwrap();
-    server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await.unwrap();
+    cut_connections(&server).await;
     let refused = || async {
         let errors = server.command(&["INFO", "errorstats"]).await.unwrap();
         let count = errors.field("errorstat_OOM").and_then(|count| count.strip_prefix("count="));

@@ -2,18 +2,16 @@
 
 use futures_util::future::join_all;
 use mainstay_lock::{Locks, LostReason, ManualClock, Redis, RedisLocks, Released, key};
-use mainstay_testkit::{
-    eventually,
-    redis::{Reply, Single},
+use mainstay_testkit::{eventually, redis::Single};
+
+use crate::{
+    SOON, client,
+    common::{
+        JUST_NOW, LONG_AGO, all_have_an_end, dead_waiter, grant_unheard, nothing_was_denied,
+        scripts_run, some_channel, until_one_queued,
+    },
+    key_of, keys, ms, short_lived, until_empty, until_waiting, within,
 };
-
-use crate::{SOON, client, key_of, keys, ms, short_lived, until_empty, until_waiting, within};
-
-pub(crate) async fn scripts_run(server: &Single) -> u64 {
-    let stats = server.command(&["INFO", "commandstats"]).await.unwrap();
-    let calls = stats.field("cmdstat_evalsha").unwrap_or("calls=0,");
-    calls.split(['=', ',']).nth(1).unwrap().parse().unwrap()
-}
 
 #[tokio::test]
 async fn every_key_has_a_hash_tag_and_an_end() {
@@ -26,10 +24,7 @@ async fn every_key_has_a_hash_tag_and_an_end() {
     there.sort();
     let expected = ["held", "queue"].map(|part| key_of("order:7", part));
     assert_eq!(there, expected);
-    for key in there {
-        let left = server.command(&["PTTL", &key]).await.unwrap();
-        assert!(matches!(left, Reply::Int(left) if left > 0), "{key}: {left:?}");
-    }
+    all_have_an_end(&server, there).await;
     guard.release().await;
     within(waiter).await.unwrap().unwrap().release().await;
     until_empty(&server).await;
@@ -45,11 +40,7 @@ async fn a_hand_over_takes_no_script_at_the_waiter() {
     let before = scripts_run(&server).await;
     let guard = within(one.lock("a")).await.unwrap();
     let waiter = tokio::spawn(two.lock("a").into_future());
-    // Looks from outside, so that only the locks' own scripts are counted.
-    let queued = || async {
-        server.command(&["ZCARD", &key_of("a", "queue")]).await.unwrap() == Reply::Int(1)
-    };
-    eventually(SOON, queued).await.unwrap();
+    until_one_queued(&server, "a").await;
     guard.release().await;
     within(waiter).await.unwrap().unwrap().release().await;
     assert_eq!(scripts_run(&server).await - before, 4, "two acquired and released");
@@ -157,12 +148,9 @@ async fn strict_order_goes_over_all_processes() {
     until_empty(&server).await;
 }
 
-/// A waiter whose process is gone, as it is on the server.
-async fn dead_waiter(server: &Single, name: &str, number: u32, seen: &str, channel: &str) {
-    let owner = format!("{channel}:000000000000dead:{number:016x}");
-    let (ticket, waiter) = (number.to_string(), format!("{owner} 30000 "));
-    server.command(&["ZADD", &key_of(name, "queue"), &ticket, &waiter]).await.unwrap();
-    server.command(&["HSET", &key_of(name, "asked"), &owner, seen]).await.unwrap();
+/// A waiter's owner.
+fn owner(channel: &str, number: u32) -> String {
+    format!("{channel}:000000000000dead:{number:016x}")
 }
 
 #[tokio::test]
@@ -173,7 +161,7 @@ async fn waiters_whose_process_is_gone_are_passed_over_at_once() {
     let waiter = tokio::spawn(two.lock("a").into_future());
     until_waiting(&one, "a", 1).await;
     for number in 1..=40 {
-        dead_waiter(&server, "a", number, "9000000000000000", "00nobody-listens").await;
+        dead_waiter(&server, &owner("00nobody-listens", number), JUST_NOW).await;
     }
     guard.release().await;
     let next = within(waiter).await.unwrap().unwrap();
@@ -193,7 +181,7 @@ async fn waiters_that_have_not_asked_for_long_are_passed_over() {
     let redis = Redis::open(&server.url()).unwrap();
     let _deaf = redis.subscribe(format!("mainstay:lock1:{DEAF}"));
     redis.call(mainstay_redis::redis::cmd("PING")).await.unwrap();
-    dead_waiter(&server, "a", 1, "1000000", DEAF).await;
+    dead_waiter(&server, &owner(DEAF, 1), LONG_AGO).await;
     guard.release().await;
     drop(within(waiter).await.unwrap().unwrap());
 }
@@ -206,11 +194,7 @@ async fn a_grant_that_nobody_wants_is_given_back() {
     let guard = within(one.lock("a")).await.unwrap();
     let waiter = tokio::spawn(two.lock("a").into_future());
     until_waiting(&one, "a", 1).await;
-    let Reply::List(channels) = server.command(&["PUBSUB", "CHANNELS"]).await.unwrap() else {
-        panic!("channels")
-    };
-    let channel = channels[0].text().unwrap().rsplit(':').next().unwrap();
-    dead_waiter(&server, "a", 1, "9000000000000000", channel).await;
+    dead_waiter(&server, &owner(&some_channel(&server).await, 1), JUST_NOW).await;
     guard.release().await;
     let next = within(waiter).await.unwrap().unwrap();
     next.release().await;
@@ -248,14 +232,7 @@ async fn a_lost_push_is_made_up_for_by_a_poll() {
     let guard = within(one.lock("a")).await.unwrap();
     let waiter = tokio::spawn(two.lock("a").into_future());
     until_waiting(&one, "a", 1).await;
-    // What the holder's release does, but for the push.
-    let Reply::List(head) = server.command(&["ZPOPMIN", &key_of("a", "queue")]).await.unwrap()
-    else {
-        panic!("the waiter")
-    };
-    let owner = head[0].text().unwrap().split(' ').next().unwrap();
-    let record = format!("{owner} {} ", guard.fence().get() + 1_000);
-    server.command(&["SET", &key_of("a", "held"), &record, "PX", "30000"]).await.unwrap();
+    grant_unheard(&server, &guard).await;
     let released = guard.release().await;
     assert!(matches!(released, Released::AlreadyLost { .. }), "{released:?}");
     let next = within(waiter).await.unwrap().unwrap();
@@ -301,10 +278,7 @@ async fn the_documented_permissions_suffice() {
     within(writer).await.unwrap().unwrap().release().await;
     within(behind).await.unwrap().unwrap().release().await;
     until_empty(&server).await;
-    let Reply::List(denied) = server.command(&["ACL", "LOG"]).await.unwrap() else {
-        panic!("a log")
-    };
-    assert!(denied.is_empty(), "{denied:?}");
+    nothing_was_denied(&server).await;
 }
 
 #[tokio::test]
