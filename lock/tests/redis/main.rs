@@ -7,6 +7,7 @@ mod conformance;
 mod election;
 mod failover;
 mod fences;
+mod fleets;
 mod guarantees;
 mod incidents;
 mod model;
