@@ -112,6 +112,9 @@ fn given_back(hold: &Arc<Hold>, answer: Result<GivenBack, BackendError>) {
 
 fn not_given_back(hold: &Arc<Hold>, error: &BackendError) {
     hold.manager().observe().release_failed(hold.key(), error);
+    if matches!(error, BackendError::Unknown(_)) {
+        hold.doubt_release();
+    }
     hold.given_back(End::Unknown);
 }
 

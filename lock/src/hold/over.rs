@@ -55,14 +55,15 @@ impl Hold {
         }
     }
 
+    /// Notes that a release may have been done although no answer came.
+    pub(crate) fn doubt_release(&self) {
+        self.in_doubt.store(true, Ordering::Relaxed);
+    }
+
     /// Notes how giving back ended.
     pub(crate) fn given_back(&self, end: End) {
         let mut wakes = Wakes::default();
         let end = match end {
-            End::Unknown => {
-                self.in_doubt.store(true, Ordering::Relaxed);
-                End::Unknown
-            }
             // "Not held" after a release whose answer was lost: that release did it.
             End::Lost(LostReason::TakenOver) if self.in_doubt.load(Ordering::Relaxed) => {
                 End::Released

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use mainstay_lock::{LockError, Locks, LostReason, ManualClock, Released, key};
+use mainstay_lock::{LockError, Locks, LostReason, ManualClock, Released, backend::Backend, key};
 
 use crate::{faulty::Faulty, manual, ms};
 
@@ -43,6 +43,20 @@ async fn release_failed_can_be_retried() {
     // Nobody asks again: it is sent again by itself.
     time.run_for(ms(1_000)).await;
     assert!(backend.store().is_empty());
+}
+
+/// What was never asked to be given back was not given back: if it is gone later, others may have had it.
+#[tokio::test]
+async fn a_release_that_was_never_sent_does_not_explain_a_loss() {
+    let (_time, backend, locks) = remote(0);
+    let guard = locks.lock("a").await.unwrap();
+    backend.faults().down.store(true, Ordering::Relaxed);
+    assert_eq!(guard.release().await, Released::Unknown);
+    backend.faults().down.store(false, Ordering::Relaxed);
+    let flushed = Backend::force_release(backend.store(), guard.key(), "flushed".into());
+    assert!(flushed.await.unwrap());
+    let lost = Released::AlreadyLost { reason: LostReason::TakenOver };
+    assert_eq!(guard.release().await, lost);
 }
 
 #[tokio::test]

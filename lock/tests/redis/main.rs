@@ -13,6 +13,7 @@ mod incidents;
 mod model;
 mod plain;
 mod quorum;
+mod quorum_losses;
 mod replicated;
 mod shared;
 mod tokens;

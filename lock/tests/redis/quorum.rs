@@ -21,7 +21,7 @@ use mainstay_testkit::{
 
 use crate::{SOON, by_its_own_clock, guarantees::fence_refuses, keys, ms, until_empty, within};
 
-async fn servers(count: usize) -> Vec<Single> {
+pub(crate) async fn servers(count: usize) -> Vec<Single> {
     let started = join_all((0..count).map(|_| Single::start())).await;
     started.into_iter().map(Result::unwrap).collect()
 }
@@ -35,11 +35,11 @@ fn quorum(nodes: &[Single]) -> Quorum {
     of(nodes.iter().map(Single::url))
 }
 
-fn of(urls: impl IntoIterator<Item = String>) -> Quorum {
+pub(crate) fn of(urls: impl IntoIterator<Item = String>) -> Quorum {
     Quorum::new(urls.into_iter().map(|url| connect(&url))).unwrap().durable_nodes()
 }
 
-fn client(nodes: &[Single]) -> Locks {
+pub(crate) fn client(nodes: &[Single]) -> Locks {
     Locks::builder().wait(SOON).backend(quorum(nodes))
 }
 
@@ -48,7 +48,7 @@ fn short_lived(nodes: &[Single], lease: Duration) -> Locks {
 }
 
 /// The holder as it is on one node: `(owner, fence)`.
-async fn record(node: &Single) -> Option<(String, i64)> {
+pub(crate) async fn record(node: &Single) -> Option<(String, i64)> {
     let held = keys(node).await.into_iter().find(|key| key.ends_with(":held"))?;
     let record = node.command(&["GET", &held]).await.unwrap();
     // The end of the lease comes first if others wait; an owner stands behind its channel at that node.
@@ -57,13 +57,13 @@ async fn record(node: &Single) -> Option<(String, i64)> {
     Some((owner.to_owned(), fields.next()?.parse().ok()?))
 }
 
-async fn every_node_is_empty(nodes: &[Single]) {
+pub(crate) async fn every_node_is_empty(nodes: &[Single]) {
     for node in nodes {
         until_empty(node).await;
     }
 }
 
-async fn scripts_run(nodes: &[Single]) -> u64 {
+pub(crate) async fn scripts_run(nodes: &[Single]) -> u64 {
     let mut sum = 0;
     for node in nodes {
         sum += crate::common::scripts_run(node).await;
@@ -226,7 +226,7 @@ async fn a_waiter_whose_node_dies_lines_up_elsewhere() {
 }
 
 /// A client that reaches each node through a proxy of its own.
-async fn through_proxies(nodes: &[Single], lease: Duration) -> (Locks, Vec<Proxy>) {
+pub(crate) async fn through_proxies(nodes: &[Single], lease: Duration) -> (Locks, Vec<Proxy>) {
     let mut proxies = Vec::new();
     for node in nodes {
         proxies.push(node.proxy().await.unwrap());
@@ -235,7 +235,7 @@ async fn through_proxies(nodes: &[Single], lease: Duration) -> (Locks, Vec<Proxy
     (Locks::builder().wait(SOON).lease(lease).backend(of(urls)), proxies)
 }
 
-async fn cut_off(proxy: &Proxy) {
+pub(crate) async fn cut_off(proxy: &Proxy) {
     proxy.black_hole(Direction::ToServer);
     proxy.black_hole(Direction::ToClient);
 }
@@ -378,7 +378,11 @@ async fn quorum_node_restarted_empty() {
         nodes[down].restart().await.unwrap();
         no_second(&within(rival.try_lock("a")).await);
         // The next renewal wins it back, and the next but one counts it.
-        let won_back = || async { record(&nodes[down]).await.is_some() };
+        let won_back = || async {
+            let held = guard.is_held().then_some(());
+            assert!(held.is_some(), "lost: {:?}, node {down}", guard.lost().await);
+            record(&nodes[down]).await.is_some()
+        };
         eventually(SOON, won_back).await.unwrap();
         no_second(&within(rival.try_lock("a")).await);
         let (owner, fence) = record(&nodes[down]).await.unwrap();

@@ -129,18 +129,23 @@ impl Backend for PlainRedis {
         let calls: Vec<_> = batch.iter().map(send).collect();
         let (mut results, mut failed) = (Vec::with_capacity(batch.len()), None);
         for (Renewal { claim, .. }, call) in batch.iter().zip(calls) {
-            match call.await.and_then(Reply::read::<i64>) {
+            results.push(match call.await.and_then(Reply::read::<i64>) {
                 Ok(0) => {
                     self.store.held.remove(&claim.owner());
-                    // Told here too: if another answer is missing, this one is not lost with it.
-                    claim.lose(&LostReason::TakenOver);
-                    results.push(Renewed::NotHeld);
+                    Renewed::NotHeld
                 }
-                Ok(_) => results.push(Renewed::Renewed),
-                Err(error) => failed = Some(failure(error)),
-            }
+                Ok(_) => Renewed::Renewed,
+                Err(error) => {
+                    tracing::debug!(%error, "a renewal has no answer");
+                    failed = Some(failure(error));
+                    Renewed::Unanswered
+                }
+            });
         }
-        failed.map_or(Ok(results), Err)
+        match failed {
+            Some(error) if results.iter().all(|one| *one == Renewed::Unanswered) => Err(error),
+            _ => Ok(results),
+        }
     }
 
     async fn release(&self, claim: &Claim) -> Result<GivenBack, BackendError> {

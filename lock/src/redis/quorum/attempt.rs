@@ -22,6 +22,11 @@ pub(super) struct Attempt {
 pub(super) struct State {
     pub(super) phase: Phase,
     pub(super) votes: Vec<Vote>,
+    /// Where somebody took it by force since its votes were counted. A vote that was won back afterwards does
+    /// not undo that.
+    pub(super) forced: Vec<bool>,
+    /// How often each node said that this holds its lock: what was asked before the last time may be stale.
+    pub(super) confirmed: Vec<u64>,
     /// Where it stands in line, or stood.
     pub(super) leader: usize,
     /// What the last node said that did not answer.
@@ -69,7 +74,8 @@ pub(super) enum Tally {
 impl Attempt {
     pub(super) fn new(claim: &Claim, nodes: usize) -> Arc<Self> {
         let (phase, votes) = (Phase::Asking, vec![Vote::None; nodes]);
-        let state = State { phase, votes, leader: 0, trouble: None };
+        let (forced, confirmed) = (vec![false; nodes], vec![0; nodes]);
+        let state = State { phase, votes, forced, confirmed, leader: 0, trouble: None };
         Arc::new(Self { claim: claim.clone(), state: Mutex::new(state), changed: Notify::new() })
     }
 
@@ -117,6 +123,11 @@ impl Attempt {
         }
         let silent = count(|vote| matches!(vote, Vote::Failed | Vote::Unknown));
         if state.votes.len() - silent < majority { Tally::Unreachable } else { Tally::Open }
+    }
+
+    /// Whether a node is asked that may give its vote yet.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.lock().votes.contains(&Vote::Asked)
     }
 
     /// How many nodes gave their vote or said that somebody else has it.
@@ -176,16 +187,32 @@ impl Relay for FromNode {
         let (Some(quorum), Some(attempt)) = (self.quorum.upgrade(), self.attempt.upgrade()) else {
             return;
         };
-        let left = {
+        let (forced, left) = {
             let mut state = attempt.lock();
             state.votes[self.node] = Vote::None;
-            let given = state.votes.iter().filter(|vote| matches!(vote, Vote::Given(_))).count();
-            matches!(state.phase, Phase::Held(_)).then_some(given)
+            state.forced[self.node] |= matches!(reason, LostReason::ForceReleased { .. });
+            if !matches!(state.phase, Phase::Held(_)) {
+                drop(state);
+                return attempt.changed.notify_one();
+            }
+            (state.forced_at(), state.given())
         };
-        attempt.changed.notify_one();
-        if left.is_some_and(|left| left < quorum.majority()) {
+        if quorum.is_denied(forced) {
             quorum.end(&attempt);
             attempt.claim.lose(reason);
+        } else if left < quorum.majority() {
+            // One node's word, and perhaps a late one: the nodes decide that together.
+            quorum.doubt(attempt);
         }
+    }
+}
+
+impl State {
+    pub(super) fn forced_at(&self) -> usize {
+        self.forced.iter().filter(|forced| **forced).count()
+    }
+
+    pub(super) fn given(&self) -> usize {
+        self.votes.iter().filter(|vote| matches!(vote, Vote::Given(_))).count()
     }
 }

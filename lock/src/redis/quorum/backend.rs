@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     backend::{Answer, Backend, BackendError, Claim, GivenBack, Owner, Renewal, Renewed},
+    fence::Fence,
     inspect::{Holder, LockInfo},
     lost::LostReason,
 };
@@ -69,11 +70,14 @@ impl Inner {
         }
     }
 
-    /// Renews what is held, and wins back nodes that miss it. Whoever is certainly not held is told.
+    /// Renews what is held, and wins back nodes that miss it.
+    ///
+    /// The answers to this round alone decide: what is known of votes from before may be stale. And what the
+    /// last node said that did not answer.
     async fn renew_all(
         self: &Arc<Self>,
         held: &[(Arc<Attempt>, Raise)],
-    ) -> Result<Vec<Renewed>, BackendError> {
+    ) -> (Vec<Renewed>, Option<BackendError>) {
         let mut answers = self.ask_each((0..self.nodes.len()).collect(), |node| {
             let (quorum, held) = (self.clone(), held.to_vec());
             async move {
@@ -101,20 +105,17 @@ impl Inner {
                 None => break,
             }
         }
-        let unknown = || BackendError::unknown("too few nodes answered");
-        let (mut results, mut undecided) = (Vec::with_capacity(held.len()), false);
-        for ((attempt, _), (yes, no)) in held.iter().zip(tally) {
-            let renewed = yes >= self.majority();
-            results.push(if renewed { Renewed::Renewed } else { Renewed::NotHeld });
-            if !renewed && self.nodes.len() - no < self.majority() {
-                self.end(attempt);
-                // Told here: another lease's missing answer must not keep it back.
-                attempt.claim.lose(&LostReason::TakenOver);
-            } else {
-                undecided |= !renewed;
+        let verdict = |((attempt, _), (yes, no)): (&(Arc<Attempt>, Raise), (usize, usize))| {
+            if yes >= self.majority() {
+                return Renewed::Renewed;
             }
-        }
-        if undecided { Err(trouble.unwrap_or_else(unknown)) } else { Ok(results) }
+            if !self.is_denied(no) {
+                return Renewed::Unanswered;
+            }
+            self.end(attempt);
+            Renewed::NotHeld
+        };
+        (held.iter().zip(tally).map(verdict).collect(), trouble)
     }
 
     fn note_standing(
@@ -128,11 +129,39 @@ impl Inner {
         let over = {
             let mut state = attempt.lock();
             state.votes[node] = if given { Vote::Given(raise.fence) } else { Vote::None };
+            state.confirmed[node] += u64::from(given);
             state.phase == Phase::Over
         };
         if over && standing == Standing::WonBack {
             self.give_back_at(attempt, node);
         }
+    }
+
+    /// Asks all nodes whether they have an attempt still, and ends it if a majority has not. For a node
+    /// where it was won back meanwhile, that is the last word.
+    pub(super) fn doubt(self: &Arc<Self>, attempt: Arc<Attempt>) {
+        let quorum = self.clone();
+        self.spawner.detach(async move {
+            let confirmed = attempt.lock().confirmed.clone();
+            let all = (0..quorum.nodes.len()).collect();
+            let mut answers = quorum.ask_each(all, |node| {
+                let claim = quorum.for_node(&attempt, node.index());
+                async move { node.has(&claim).await }
+            });
+            let mut missed = Vec::new();
+            while let Some((node, answer)) = answers.recv().await {
+                missed.extend(matches!(answer, Ok(false)).then_some(node));
+                let state = attempt.lock();
+                let misses = |node: &&usize| state.confirmed[**node] == confirmed[**node];
+                let denied = quorum.is_denied(missed.iter().filter(misses).count());
+                let held = matches!(state.phase, Phase::Held(_));
+                drop(state);
+                if denied && held {
+                    quorum.end(&attempt);
+                    return attempt.claim.lose(&LostReason::TakenOver);
+                }
+            }
+        });
     }
 }
 
@@ -170,9 +199,19 @@ impl Backend for Quorum {
         }
         let known: Vec<_> = batch.iter().map(held).collect();
         let held: Vec<_> = known.iter().flatten().cloned().collect();
-        let mut renewed = quorum.renew_all(&held).await?.into_iter();
-        let result = |known: Option<_>| known.and_then(|_| renewed.next());
-        Ok(known.into_iter().map(result).map(|one| one.unwrap_or(Renewed::NotHeld)).collect())
+        let (renewed, trouble) = quorum.renew_all(&held).await;
+        let mut renewed = renewed.into_iter();
+        // Whoever is not known any more was told when it was lost.
+        let result = |known: Option<_>| known.map_or(Some(Renewed::NotHeld), |_| renewed.next());
+        let results: Vec<_> = known.into_iter().filter_map(result).collect();
+        if results.contains(&Renewed::Unanswered) {
+            tracing::debug!(?trouble, "too few nodes answered renewals");
+        }
+        if results.iter().all(|one| *one == Renewed::Unanswered) {
+            let unknown = || BackendError::unknown("too few nodes answered");
+            return Err(trouble.unwrap_or_else(unknown));
+        }
+        Ok(results)
     }
 
     async fn release(&self, claim: &Claim) -> Result<GivenBack, BackendError> {
@@ -183,11 +222,12 @@ impl Backend for Quorum {
             attempt.lock().leader = quorum.first(claim.key());
             attempt
         });
-        let was = std::mem::replace(&mut attempt.lock().phase, Phase::Over);
+        attempt.lock().phase = Phase::Over;
         attempt.changed.notify_one();
-        let had = quorum.release_all(&attempt).await?;
-        let needed = if matches!(was, Phase::Held(_)) { quorum.majority() } else { 1 };
-        Ok(if had >= needed { GivenBack::Released } else { GivenBack::NotHeld })
+        let count = quorum.release_all(&attempt).await;
+        // Also where the first release had no answer, and nothing else is known of the attempt any more.
+        let was_held = claim.fence() != Fence::NONE;
+        if was_held { quorum.of_held(&count) } else { quorum.of_waiting(&count) }
     }
 
     async fn force_release(&self, key: &Key, reason: Arc<str>) -> Result<bool, BackendError> {

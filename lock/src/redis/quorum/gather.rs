@@ -166,20 +166,20 @@ impl Inner {
         let (claim, majority) = (&attempt.claim, self.majority());
         self.ask_the_others(attempt);
         let patience = SETTLE.mul_f64(0.75 + fastrand::f64() / 2.0);
-        let mut settled = claim.clock().timeout(patience, self.tallied(attempt)).await;
-        if settled.is_err() && attempt.answered() < majority {
+        let mut settled = claim.clock().timeout(patience, self.tallied(attempt)).await.ok();
+        if settled.is_none() && attempt.answered() < majority {
             // Nothing is split yet; the time budgets of the nodes end this.
-            settled = Ok(self.tallied(attempt).await);
+            settled = self.answered_by_all(attempt).await;
         }
         match settled {
-            Ok(Tally::Won) => self.agree(attempt).await,
-            Ok(Tally::Over) => Gathered::Over,
-            Ok(Tally::Unreachable | Tally::Open) => {
+            Some(Tally::Won) => self.agree(attempt).await,
+            Some(Tally::Over) => Gathered::Over,
+            Some(Tally::Unreachable | Tally::Open) => {
                 let trouble = attempt.lock().trouble.clone();
                 let trouble = trouble.unwrap_or_else(|| BackendError::failed("no answer"));
                 Gathered::Failed(self.give_up(attempt, trouble).await)
             }
-            Err(_) => {
+            None => {
                 self.withdraw(attempt).await;
                 Gathered::Split
             }
@@ -191,6 +191,17 @@ impl Inner {
             match attempt.tally(self.majority()) {
                 Tally::Open => attempt.changed.notified().await,
                 tally => return tally,
+            }
+        }
+    }
+
+    /// As [`tallied`](Self::tallied); nothing if everybody answered, and some took their votes back.
+    async fn answered_by_all(&self, attempt: &Attempt) -> Option<Tally> {
+        loop {
+            match attempt.tally(self.majority()) {
+                Tally::Open if !attempt.is_awaited() => return None,
+                Tally::Open => attempt.changed.notified().await,
+                tally => return Some(tally),
             }
         }
     }
@@ -220,7 +231,12 @@ impl Inner {
 
     /// The second round: a majority writes the highest fence, and its leases begin anew.
     async fn agree(self: &Arc<Self>, attempt: &Arc<Attempt>) -> Gathered {
-        let (claim, votes) = (attempt.claim.clone(), attempt.lock().votes.clone());
+        let (claim, votes) = {
+            let mut state = attempt.lock();
+            // Whatever was taken by force up to now cannot be raised.
+            state.forced.fill(false);
+            (attempt.claim.clone(), state.votes.clone())
+        };
         let given = |vote: &Vote| match vote {
             Vote::Given(fence) => Some(*fence),
             _ => None,
@@ -250,11 +266,21 @@ impl Inner {
             }
         }
         let grant = Grant::new(fence, since, lease);
-        let mut state = attempt.lock();
-        if state.phase == Phase::Over {
-            return Gathered::Over;
+        let forced = {
+            let mut state = attempt.lock();
+            if state.phase == Phase::Over {
+                return Gathered::Over;
+            }
+            let forced = self.is_denied(state.forced_at());
+            if !forced {
+                state.phase = Phase::Held(grant);
+            }
+            forced
+        };
+        if forced {
+            self.withdraw(attempt).await;
+            return Gathered::Split;
         }
-        state.phase = Phase::Held(grant);
         Gathered::Won(grant)
     }
 
@@ -266,11 +292,8 @@ impl Inner {
     }
 
     /// Releases everywhere, at the leader last: who leads next finds the others free. Ends when a majority had
-    /// something or everybody answered; how many had something.
-    pub(super) async fn release_all(
-        self: &Arc<Self>,
-        attempt: &Arc<Attempt>,
-    ) -> Result<usize, BackendError> {
+    /// something, or had nothing, or everybody answered.
+    pub(super) async fn release_all(self: &Arc<Self>, attempt: &Arc<Attempt>) -> Count {
         let leader = attempt.lock().leader;
         let others = (0..self.nodes.len()).filter(|node| *node != leader).collect();
         let mut answers = self.each(others, |node| self.release_at(attempt, node));
@@ -282,19 +305,42 @@ impl Inner {
             }
         }
         count.add(self.release_at(attempt, leader).await);
-        while count.had < self.majority() {
+        while count.had < self.majority() && !self.is_denied(count.missed()) {
             match answers.recv().await {
                 Some((_, answer)) => count.add(answer),
                 None => break,
             }
         }
-        match count.trouble {
-            // Something may be held still.
-            Some(error) if count.answered < self.majority() => {
-                Err(BackendError::unknown(self.too_few(self.nodes.len() - count.answered, &error)))
-            }
-            _ => Ok(count.had),
+        count
+    }
+
+    /// What a release says of one who held the lock. It was lost before only if so many nodes had nothing that no
+    /// majority can have had it: a silent node may be the one that makes it a majority.
+    pub(super) fn of_held(&self, count: &Count) -> Result<GivenBack, BackendError> {
+        if count.had >= self.majority() {
+            return Ok(GivenBack::Released);
         }
+        if self.is_denied(count.missed()) {
+            return Ok(GivenBack::NotHeld);
+        }
+        let text = self.too_few_released(count);
+        // Where some of it was given back, and where it may have been, the next time finds less.
+        let done = count.had > 0 || matches!(count.trouble, Some(BackendError::Unknown(_)));
+        Err(if done { BackendError::unknown(text) } else { BackendError::failed(text) })
+    }
+
+    /// What a release says of one who waited: somewhere, or nowhere as far as a majority knows.
+    pub(super) fn of_waiting(&self, count: &Count) -> Result<GivenBack, BackendError> {
+        if count.answered < self.majority() {
+            return Err(BackendError::unknown(self.too_few_released(count)));
+        }
+        Ok(if count.had > 0 { GivenBack::Released } else { GivenBack::NotHeld })
+    }
+
+    fn too_few_released(&self, count: &Count) -> String {
+        let silent = self.nodes.len() - count.answered;
+        let unknown = BackendError::unknown("no answer");
+        self.too_few(silent, count.trouble.as_ref().unwrap_or(&unknown))
     }
 
     fn release_at(
@@ -338,14 +384,16 @@ impl Inner {
     /// The attempt is over: gives back what it may have, without waiting for it.
     pub(super) fn end(self: &Arc<Self>, attempt: &Arc<Attempt>) {
         self.attempts.remove(&attempt.claim.owner());
-        let votes = {
+        let (was, votes) = {
             let mut state = attempt.lock();
-            state.phase = Phase::Over;
+            let was = std::mem::replace(&mut state.phase, Phase::Over);
             let nothing = vec![Vote::None; state.votes.len()];
-            std::mem::replace(&mut state.votes, nothing)
+            (was, std::mem::replace(&mut state.votes, nothing))
         };
         attempt.changed.notify_one();
-        let nothing = |vote: &Vote| matches!(vote, Vote::None | Vote::Failed);
+        // A node that said that it has nothing may have been won back since.
+        let held = matches!(was, Phase::Held(_));
+        let nothing = |vote: &Vote| !held && matches!(vote, Vote::None | Vote::Failed);
         let some = (0..votes.len()).filter(|node| !nothing(&votes[*node])).collect();
         drop(self.each(some, |node| self.release_at(attempt, node)));
     }
@@ -432,20 +480,27 @@ impl Inner {
 
 /// What came of releases.
 #[derive(Default)]
-struct Count {
+pub(super) struct Count {
     answered: usize,
     had: usize,
+    /// One error that leaves open whether it was done, if there is any.
     trouble: Option<BackendError>,
 }
 
 impl Count {
+    /// How many answered that they had nothing.
+    fn missed(&self) -> usize {
+        self.answered - self.had
+    }
+
     fn add(&mut self, answer: Result<GivenBack, BackendError>) {
         match answer {
             Ok(given_back) => {
                 self.answered += 1;
                 self.had += usize::from(given_back == GivenBack::Released);
             }
-            Err(error) => self.trouble = Some(error),
+            Err(error @ BackendError::Unknown(_)) => self.trouble = Some(error),
+            Err(error) => _ = self.trouble.get_or_insert(error),
         }
     }
 }

@@ -57,6 +57,8 @@ use crate::{backend::Owner, builder::LocksBuilder, locks::Locks, spawn::Spawner}
 ///
 /// With a majority out of reach requests fail with [`LockError::Backend`](crate::LockError::Backend) if
 /// nothing can be held anywhere, and otherwise with [`LockError::Unknown`](crate::LockError::Unknown). Leases go on until they end.
+/// A holder is told [`TakenOver`](crate::LostReason::TakenOver) only if a majority says that it has nothing; nodes that
+/// are silent make a release [`Unknown`](crate::Released::Unknown), and renewals are tried again.
 /// A node that hangs costs the first request its budget; then it is asked last for a while.
 ///
 /// # Cost
@@ -143,6 +145,11 @@ impl Quorum {
 impl Inner {
     fn majority(&self) -> usize {
         self.nodes.len() / 2 + 1
+    }
+
+    /// Whether no majority is left beside so many nodes that say no.
+    fn is_denied(&self, no: usize) -> bool {
+        self.nodes.len() - no < self.majority()
     }
 
     /// The node where those who wait for `key` stand in line, if it answers. Names are spread over all of them.

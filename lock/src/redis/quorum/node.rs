@@ -82,6 +82,12 @@ impl Node {
         Ok(batch.iter().zip(&answers).map(standing).collect())
     }
 
+    /// Whether a claim holds its lock here. Changes nothing.
+    pub(super) async fn has(&self, claim: &Claim) -> Result<bool, BackendError> {
+        let answer = self.locks.store.look(claim).await.and_then(Reply::read::<Vec<i64>>);
+        Ok(answer.map_err(wire::failure)? != [0])
+    }
+
     async fn write(&self, mode: &str, batch: &[Raise]) -> Result<Vec<i64>, BackendError> {
         let store = &self.locks.store;
         let held: Vec<_> = batch.iter().map(|raise| store.held(raise.claim.key())).collect();

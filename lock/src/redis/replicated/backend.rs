@@ -70,16 +70,23 @@ impl Backend for Replicated {
         let confirmed: Vec<_> = batch.iter().map(confirm).collect();
         let (mut renewed, mut trouble) = (Vec::with_capacity(batch.len()), None);
         for (Renewal { claim, .. }, confirmed) in batch.iter().zip(confirmed) {
-            match confirmed.await {
-                Ok(Some(_)) => renewed.push(Renewed::Renewed),
+            renewed.push(match confirmed.await {
+                Ok(Some(_)) => Renewed::Renewed,
                 Ok(None) => {
                     self.inner.locks.store.registry.leave(claim.owner());
-                    renewed.push(Renewed::NotHeld);
+                    Renewed::NotHeld
                 }
-                Err(error) => trouble = Some(error),
-            }
+                Err(error) => {
+                    tracing::debug!(%error, "a renewal is not known to be replicated");
+                    trouble = Some(error);
+                    Renewed::Unanswered
+                }
+            });
         }
-        trouble.map_or(Ok(renewed), Err)
+        match trouble {
+            Some(error) if renewed.iter().all(|one| *one == Renewed::Unanswered) => Err(error),
+            _ => Ok(renewed),
+        }
     }
 
     async fn release(&self, claim: &Claim) -> Result<GivenBack, BackendError> {
