@@ -358,16 +358,17 @@ fn no_second(tried: &Result<Option<mainstay_lock::LockGuard>, LockError>) {
     assert!(!matches!(tried, Ok(Some(_))), "two hold it: {tried:?}");
 }
 
+/// Nodes that give no vote for three seconds after their start.
+fn forgetful(nodes: &[Single], lease: Duration) -> Locks {
+    let quorum = Quorum::new(nodes.iter().map(|node| connect(&node.url()))).unwrap();
+    Locks::builder().wait(SOON).lease(lease).backend(quorum.restart_wait(ms(3_000)))
+}
+
 /// What comes back empty gives no vote until every lease it may have forgotten is over.
 #[tokio::test]
 async fn quorum_node_restarted_empty() {
     let mut nodes = servers(3).await;
-    let wait = Duration::from_secs(3);
-    let of = |nodes: &[Single]| {
-        let redis = nodes.iter().map(|node| connect(&node.url()));
-        Quorum::new(redis).unwrap().restart_wait(wait)
-    };
-    let locks = |nodes: &[Single]| Locks::builder().wait(SOON).lease(ms(2_000)).backend(of(nodes));
+    let locks = |nodes: &[Single]| forgetful(nodes, ms(2_000));
     // Nobody votes yet.
     let error = within(locks(&nodes).try_lock("a")).await.unwrap_err();
     assert!(error.to_string().contains("NOVOTE"), "{error}");
@@ -379,8 +380,7 @@ async fn quorum_node_restarted_empty() {
         no_second(&within(rival.try_lock("a")).await);
         // The next renewal wins it back, and the next but one counts it.
         let won_back = || async {
-            let held = guard.is_held().then_some(());
-            assert!(held.is_some(), "lost: {:?}, node {down}", guard.lost().await);
+            assert!(guard.is_held(), "{:?}, while node {down} was won back", guard.release().await);
             record(&nodes[down]).await.is_some()
         };
         eventually(SOON, won_back).await.unwrap();
@@ -395,6 +395,27 @@ async fn quorum_node_restarted_empty() {
     }
     let long = within(holder.lock("b").lease(ms(4_000))).await.unwrap_err();
     assert!(long.to_string().contains("a lease of 4s is longer"), "{long}");
+}
+
+/// More than what is promised: empty nodes give nobody their votes, so they say nothing against a holder.
+#[tokio::test]
+async fn a_majority_restarted_empty_is_won_back_by_the_holder() {
+    let mut nodes = servers(3).await;
+    let (holder, rival) = (forgetful(&nodes, ms(3_000)), forgetful(&nodes, ms(3_000)));
+    let guard = eventually(SOON, || holder.try_lock("a")).await.unwrap().unwrap();
+    for node in &nodes {
+        eventually(SOON, || async { record(node).await.is_some() }).await.unwrap();
+    }
+    nodes[0].restart().await.unwrap();
+    nodes[1].restart().await.unwrap();
+    no_second(&within(rival.try_lock("a")).await);
+    for node in &nodes {
+        eventually(SOON, || async { record(node).await.is_some() }).await.unwrap();
+    }
+    holder.clock().sleep(ms(3_000)).await;
+    assert!(guard.is_held(), "{:?}", guard.release().await);
+    assert_eq!(within(guard.release()).await, Released::Released);
+    every_node_is_empty(&nodes).await;
 }
 
 /// Why restarted nodes must wait: with nodes that are said to be durable and are not, two hold the lock.

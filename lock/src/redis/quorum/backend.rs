@@ -11,7 +11,7 @@ use super::{
     node::{Raise, Standing},
 };
 use crate::{
-    backend::{Answer, Backend, BackendError, Claim, GivenBack, Owner, Renewal, Renewed},
+    backend::{Answer, Backend, BackendError, Claim, GivenBack, Grant, Owner, Renewal, Renewed},
     fence::Fence,
     inspect::{Holder, LockInfo},
     lost::LostReason,
@@ -98,7 +98,11 @@ impl Inner {
             match answers.recv().await {
                 Some((_, Ok(standings))) => {
                     for ((yes, no), standing) in tally.iter_mut().zip(standings) {
-                        *(if standing == Standing::Held { yes } else { no }) += 1;
+                        match standing {
+                            Standing::Held => *yes += 1,
+                            Standing::WonBack | Standing::Elsewhere => *no += 1,
+                            Standing::Forgot => {}
+                        }
                     }
                 }
                 Some((_, Err(error))) => trouble = Some(error),
@@ -132,7 +136,7 @@ impl Inner {
             state.confirmed[node] += u64::from(given);
             state.phase == Phase::Over
         };
-        if over && standing == Standing::WonBack {
+        if over && matches!(standing, Standing::WonBack | Standing::Forgot) {
             self.give_back_at(attempt, node);
         }
     }
@@ -142,15 +146,19 @@ impl Inner {
     pub(super) fn doubt(self: &Arc<Self>, attempt: Arc<Attempt>) {
         let quorum = self.clone();
         self.spawner.detach(async move {
-            let confirmed = attempt.lock().confirmed.clone();
+            let (confirmed, phase) = {
+                let state = attempt.lock();
+                (state.confirmed.clone(), state.phase)
+            };
+            let Phase::Held(Grant { fence, lease, .. }) = phase else { return };
             let all = (0..quorum.nodes.len()).collect();
             let mut answers = quorum.ask_each(all, |node| {
                 let claim = quorum.for_node(&attempt, node.index());
-                async move { node.has(&claim).await }
+                async move { node.look(&Raise { claim, lease, fence }).await }
             });
             let mut missed = Vec::new();
             while let Some((node, answer)) = answers.recv().await {
-                missed.extend(matches!(answer, Ok(false)).then_some(node));
+                missed.extend(matches!(answer, Ok(Standing::Elsewhere)).then_some(node));
                 let state = attempt.lock();
                 let misses = |node: &&usize| state.confirmed[**node] == confirmed[**node];
                 let denied = quorum.is_denied(missed.iter().filter(misses).count());

@@ -17,6 +17,8 @@ use crate::{
 static RAISE: Script = Script::new(concat!(
     include_str!("../scripts/lane.lua"),
     "\n",
+    include_str!("scripts/vote.lua"),
+    "\n",
     include_str!("scripts/raise.lua")
 ));
 
@@ -41,8 +43,22 @@ pub(super) enum Standing {
     Held,
     /// It was free there, and is held from now on.
     WonBack,
-    /// Somebody else has it there.
+    /// It is free there, or was and is held from now on; and since the node started it has given nobody its vote. So it
+    /// says nothing against a holder.
+    Forgot,
+    /// Somebody else has it there, or (looked at) nobody.
     Elsewhere,
+}
+
+impl Standing {
+    fn of(answer: i64) -> Self {
+        match answer {
+            0 => Self::Elsewhere,
+            2 => Self::WonBack,
+            3 => Self::Forgot,
+            _ => Self::Held,
+        }
+    }
 }
 
 impl Node {
@@ -69,29 +85,27 @@ impl Node {
         }
         let answers = self.write("renew", batch).await?;
         let standing = |(raise, answer): (&Raise, &i64)| {
-            let owner = raise.claim.owner();
-            match answer {
-                0 => {
-                    store.registry.leave(owner);
-                    return Standing::Elsewhere;
-                }
+            let (owner, standing) = (raise.claim.owner(), Standing::of(*answer));
+            match standing {
+                Standing::Elsewhere => _ = store.registry.leave(owner),
                 _ => store.registry.note(owner, Stage::Held),
             }
-            if *answer == 1 { Standing::Held } else { Standing::WonBack }
+            standing
         };
         Ok(batch.iter().zip(&answers).map(standing).collect())
     }
 
-    /// Whether a claim holds its lock here. Changes nothing.
-    pub(super) async fn has(&self, claim: &Claim) -> Result<bool, BackendError> {
-        let answer = self.locks.store.look(claim).await.and_then(Reply::read::<Vec<i64>>);
-        Ok(answer.map_err(wire::failure)? != [0])
+    /// Whether a lease is held here. Changes nothing.
+    pub(super) async fn look(&self, raise: &Raise) -> Result<Standing, BackendError> {
+        let answers = self.write("look", std::slice::from_ref(raise)).await?;
+        Ok(Standing::of(answers.first().copied().unwrap_or_default()))
     }
 
     async fn write(&self, mode: &str, batch: &[Raise]) -> Result<Vec<i64>, BackendError> {
         let store = &self.locks.store;
         let held: Vec<_> = batch.iter().map(|raise| store.held(raise.claim.key())).collect();
         let mut script = store.redis.eval(&RAISE, held.iter().map(AsRef::as_ref)).arg(mode);
+        script = script.arg(store.votes_after.unwrap_or(0));
         for Raise { claim, lease, fence } in batch {
             let name = store.name(claim.owner(), claim.mode());
             script = script.arg(name).arg(millis(*lease)).arg(fence.get());

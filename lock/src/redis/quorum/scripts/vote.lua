@@ -1,4 +1,4 @@
--- Put between lane.lua and commit.lua on a node of a quorum. A server that lost its data has forgotten whom it
+-- Put behind lane.lua on a node of a quorum, before commit.lua or raise.lua. A server that lost its data has forgotten whom it
 -- gave its vote: for the longest lease after its start it gives none.
 --
 -- ARGV   for each call that takes, one more: how many seconds after its start the server votes
