@@ -17,14 +17,6 @@ local function forgot()
   return votes_after > 0 and veto(votes_after) ~= nil
 end
 
-local function win_back(held, owner, fence, metadata, ends)
-  local queue, waiters = beside(held)
-  -- It may wait here still, where its vote was asked for.
-  call('ZREM', queue, owner)
-  call('HDEL', waiters, owner)
-  write(held, owner, fence, metadata, ends, call('EXISTS', queue) == 1)
-end
-
 for index = 1, #KEYS do
   local held, at = KEYS[index], 4 * index - 1
   local owner, lease, agreed = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
@@ -34,7 +26,9 @@ for index = 1, #KEYS do
   if holder == owner and mode ~= 'look' then
     write(held, owner, math.max(agreed, fence), metadata, lasts, ends ~= nil)
   elseif not holder and mode == 'renew' then
-    win_back(held, owner, math.max(agreed, fence), ARGV[at + 3], lasts)
+    -- It may wait here still, where its vote was asked for.
+    leave_line(held, owner, ARGV[at + 1], ARGV[at + 3])
+    write(held, owner, math.max(agreed, fence), ARGV[at + 3], lasts, is_waited(held))
     answers[index] = forgot() and 3 or 2
   elseif not holder and mode == 'look' and forgot() then
     answers[index] = 3
