@@ -22,8 +22,8 @@ use crate::{
 ///
 /// The attribute takes `mode = "read"` or `mode = "write"`.
 ///
-/// In process and on a Redis; not in a Cluster yet, and the plain, the replicated and the quorum form keep no readers:
-/// they refuse them.
+/// In process and on a Redis, a Cluster included; the plain, the replicated and the quorum form keep no readers: they
+/// refuse them.
 ///
 /// # Fairness
 ///

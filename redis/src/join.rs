@@ -26,7 +26,7 @@ pub(crate) fn join(jobs: impl Iterator<Item = Job>) -> Vec<Job> {
 fn joins(job: &Job) -> bool {
     let script = job.ticket.script;
     let whole = job.ticket.asking || matches!(job.ticket.answer, Answer::Parts(_));
-    script.is_some_and(|script| script.joins()) && !whole
+    script.is_some_and(|script| script.joined_keys() > 0) && !whole
 }
 
 fn are_alike(one: &Job, other: &Job) -> bool {
@@ -38,12 +38,13 @@ fn are_alike(one: &Job, other: &Job) -> bool {
 fn flush(run: &mut Vec<Job>, joined: &mut Vec<Job>) {
     let Some(script) = run.first().and_then(|first| first.ticket.script) else { return };
     let mut command = Cmd::with_capacity(HEAD + run.len() * ARGS, run.len() * BYTES);
-    command.arg("EVALSHA").arg(script.digest()).arg(run.len());
+    let keys = script.joined_keys();
+    command.arg("EVALSHA").arg(script.digest()).arg(run.len() * keys);
     for job in &*run {
-        copy(&mut command, job.command.args_iter().skip(HEAD).take(1));
+        copy(&mut command, job.command.args_iter().skip(HEAD).take(keys));
     }
     for job in &*run {
-        copy(&mut command, job.command.args_iter().skip(HEAD + 1));
+        copy(&mut command, job.command.args_iter().skip(HEAD + keys));
     }
     let slot = run.first().and_then(|first| first.ticket.slot);
     let parts: Vec<_> = run.drain(..).map(|job| job.ticket).collect();

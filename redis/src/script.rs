@@ -26,19 +26,20 @@ use crate::{
 pub struct Script {
     text: &'static str,
     digest: OnceLock<String>,
-    joins: bool,
+    /// How many keys each of the calls has that are joined; 0 where none are.
+    joined_keys: usize,
 }
 
 impl Script {
     /// The script with this text. Values belong in keys and arguments, never in the text.
     pub const fn new(text: &'static str) -> Self {
-        Self { text, digest: OnceLock::new(), joins: false }
+        Self { text, digest: OnceLock::new(), joined_keys: 0 }
     }
 
     /// A script that does many calls in one: those that are written together become a single one.
     ///
-    /// Each call has one key. The script finds the keys of all calls in `KEYS`, their arguments one
-    /// after the other in `ARGV`, and answers with a list of one answer for each, in their order. An answer
+    /// Each call has one key, or as many as [`keys_each`](Self::keys_each) says. The script finds the keys of all
+    /// calls in `KEYS` and their arguments in `ARGV`, one call after the other, and answers with a list of one answer for each, in their order. An answer
     /// that is an error is the error of its call alone; an error of the script is that of all of them, and
     /// a part of them may be done.
     ///
@@ -47,11 +48,20 @@ impl Script {
     /// A server spends more on starting a script than on a command inside it. At most 64 calls are joined, so
     /// that nobody else waits for long.
     pub const fn joined(text: &'static str) -> Self {
-        Self { text, digest: OnceLock::new(), joins: true }
+        Self { text, digest: OnceLock::new(), joined_keys: 1 }
     }
 
-    pub(crate) fn joins(&self) -> bool {
-        self.joins
+    /// The same with so many keys in each call: in a Cluster, whatever must not be worked on while a part of it is
+    /// on another node.
+    #[must_use]
+    pub const fn keys_each(mut self, keys: usize) -> Self {
+        self.joined_keys = keys;
+        self
+    }
+
+    /// How many keys each of the calls has that are joined; 0 where none are.
+    pub(crate) fn joined_keys(&self) -> usize {
+        self.joined_keys
     }
 
     /// The text.

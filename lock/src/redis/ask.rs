@@ -8,7 +8,10 @@ use mainstay_redis::{Call, Invocation, RedisError, Reply, Script};
 use super::{
     names::Held,
     registry::Stage,
-    scripts::{COMMIT, COMMIT_IN_CLUSTER, RENEW, SHARE, SHARE_RENEW, VOTE},
+    scripts::{
+        COMMIT, COMMIT_IN_CLUSTER, RENEW, SHARE, SHARE_IN_CLUSTER, SHARE_RENEW,
+        SHARE_RENEW_IN_CLUSTER, VOTE,
+    },
     store::Store,
     wire::{self, Asked},
 };
@@ -56,7 +59,7 @@ impl Store {
         // A quorum has no readers.
         let votes_after = self.votes_after.filter(|_| sharing == Sharing::Exclusive);
         let script = if votes_after.is_some() { &VOTE } else { self.calls_of(sharing) };
-        let script = self.redis.eval(script, [held.as_ref()]);
+        let script = self.eval(script, &held, sharing);
         let word = match mode {
             Mode::Try => "try",
             Mode::Wait => "wait",
@@ -161,13 +164,14 @@ impl Store {
     }
 
     fn giving_back(&self, held: &Held, (owner, mode): (Owner, Sharing)) -> Invocation<'_> {
-        let script = self.redis.eval(self.calls_of(mode), [held.as_ref()]);
+        let script = self.eval(self.calls_of(mode), held, mode);
         script.arg("release").arg(self.name(owner, mode))
     }
 
     /// The script that takes and gives back.
     fn calls_of(&self, mode: Sharing) -> &'static Script {
         match mode {
+            Sharing::Shared if self.redis.is_cluster() => &SHARE_IN_CLUSTER,
             Sharing::Shared => &SHARE,
             Sharing::Exclusive if self.redis.is_cluster() => &COMMIT_IN_CLUSTER,
             Sharing::Exclusive => &COMMIT,
@@ -177,16 +181,30 @@ impl Store {
     /// Has a look whether a claim holds its lock still.
     pub(super) fn look(&self, claim: &Claim) -> Call {
         let held = self.held(claim.key());
-        let script = self.redis.eval(renewals_of(claim.mode()), [held.as_ref()]);
+        let script = self.eval(self.renewals_of(claim.mode()), &held, claim.mode());
         script.arg(self.name(claim.owner(), claim.mode())).arg(0).call()
     }
-}
 
-/// The script that renews.
-pub(super) fn renewals_of(mode: Sharing) -> &'static Script {
-    match mode {
-        Sharing::Exclusive => &RENEW,
-        Sharing::Shared => &SHARE_RENEW,
+    /// The script that renews.
+    pub(super) fn renewals_of(&self, mode: Sharing) -> &'static Script {
+        match mode {
+            Sharing::Exclusive => &RENEW,
+            Sharing::Shared if self.redis.is_cluster() => &SHARE_RENEW_IN_CLUSTER,
+            Sharing::Shared => &SHARE_RENEW,
+        }
+    }
+
+    fn eval(&self, script: &'static Script, held: &Held, mode: Sharing) -> Invocation<'_> {
+        if self.names_readers(mode) {
+            return self.redis.eval(script, held.with_readers());
+        }
+        self.redis.eval(script, [held.as_ref()])
+    }
+
+    /// Whether calls name the keys of the readers as well: where a part of them may be on another node, because
+    /// their slot migrates, nobody must take the rest for all.
+    pub(super) fn names_readers(&self, mode: Sharing) -> bool {
+        mode == Sharing::Shared && self.redis.is_cluster()
     }
 }
 

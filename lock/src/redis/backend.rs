@@ -8,8 +8,8 @@ use mainstay_redis::Call;
 
 use super::{
     RedisLocks,
-    ask::{Mode, millis, renewals_of},
-    names::bucket,
+    ask::{Mode, millis},
+    names::{Held, bucket},
     scripts::{FORCE, FORCE_IN_CLUSTER, INSPECT},
     store::Store,
     wire,
@@ -63,7 +63,13 @@ impl Store {
         let held: Vec<_> = group.iter().map(|at| self.held(batch[*at].claim.key())).collect();
         // A group is never empty, and all in it are of one mode.
         let mode = batch[group[0]].claim.mode();
-        let mut script = self.redis.eval(renewals_of(mode), held.iter().map(AsRef::as_ref));
+        let script = self.renewals_of(mode);
+        let mut script = if self.names_readers(mode) {
+            let keys: Vec<_> = held.iter().flat_map(Held::with_readers).collect();
+            self.redis.eval(script, keys)
+        } else {
+            self.redis.eval(script, held.iter().map(AsRef::as_ref))
+        };
         for renewal in group.iter().map(|at| &batch[*at]) {
             let name = self.name(renewal.claim.owner(), mode);
             script = script.arg(name).arg(millis(renewal.lease));
@@ -96,9 +102,8 @@ impl Backend for RedisLocks {
         None
     }
 
-    /// Not in a Cluster yet, where nobody is told at once whether a waiter's process is there.
     fn shares(&self) -> bool {
-        !self.store.redis.is_cluster()
+        true
     }
 
     async fn acquire(&self, claim: &Claim, queue: bool) -> Result<Answer, BackendError> {

@@ -15,6 +15,12 @@ impl Held {
         Self(format!("{{{namespace}:lock1:{}}}:{key}{HELD}", bucket(key)))
     }
 
+    /// The keys of its readers as well, which must be on the same node.
+    pub(super) fn with_readers(&self) -> [String; 3] {
+        let base = self.0.strip_suffix(HELD).unwrap_or(&self.0);
+        [self.0.clone(), format!("{base}:readers"), format!("{base}:shares")]
+    }
+
     /// The holder's key as a script told it.
     pub(super) fn told(text: &str) -> Option<Self> {
         text.ends_with(HELD).then(|| Self(text.to_owned()))

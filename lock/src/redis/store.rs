@@ -58,10 +58,11 @@ use crate::{
 /// The locks of a bucket are on one node, so 100 renewals take a script for each bucket among them, 64 at
 /// most. A node does not learn whether a waiter hears of its grant. It is granted for a second, and whoever
 /// hears of it asks again at once, for the whole lease: one script more for each hand-over. A grant to a process
-/// that is gone so lasts a second, until the next waiter's look, 5 s after its last one at most. A request
+/// that is gone so lasts a second, until the next waiter's look, 5 s after its last one at most; and so does a
+/// reader's share that is told by push. A request
 /// that reaches its node late is not refused as elsewhere, because nodes' clocks differ. While a slot migrates,
-/// calls about several of its locks at once fail, their renewal among them: let that take less than a third
-/// of the lease.
+/// calls about several of its locks at once fail, their renewal among them; those about readers, and about locks
+/// that somebody waits for, may. Let that take less than a third of the lease.
 /// `CLUSTER INFO`, `CLUSTER SLOTS` and `PING` must be allowed besides, and with Sentinels `ROLE`.
 ///
 /// # When the backend is down

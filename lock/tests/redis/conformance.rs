@@ -3,23 +3,19 @@
 use futures_util::{StreamExt, stream};
 use mainstay_lock::{
     LocksBuilder, Redis, RedisLocks,
-    conformance::{Ability, Arena, Case, cases},
+    conformance::{Arena, Case, cases},
 };
 use mainstay_testkit::redis::{Cluster, Sentinel, Single};
 
 use crate::{until_all_empty, until_empty};
 
 async fn every_case(arena: &Arena) {
-    run(cases(), arena).await;
-}
-
-async fn run(cases: Vec<Case>, arena: &Arena) {
     // Leases of real time: side by side, or it would take a minute.
     let run = |case: Case| async move {
         case.run(arena).await.err().map(|error| format!("{}: {error}", case.name()))
     };
     let broken: Vec<_> =
-        stream::iter(cases).map(run).buffer_unordered(6).filter_map(async |x| x).collect().await;
+        stream::iter(cases()).map(run).buffer_unordered(6).filter_map(async |x| x).collect().await;
     assert!(broken.is_empty(), "{} cases broken:\n{}", broken.len(), broken.join("\n"));
 }
 
@@ -57,9 +53,7 @@ async fn on_a_cluster() {
     let urls = cluster.urls();
     let connect =
         move |builder: LocksBuilder| builder.redis(Redis::cluster(&urls).unwrap().build().unwrap());
-    // Readers are refused there.
-    let able = cases().into_iter().filter(|case| !case.needs().contains(&Ability::Shares));
-    run(able.collect(), &Arena::real(connect)).await;
+    every_case(&Arena::real(connect)).await;
     until_all_empty(&cluster.addrs()).await;
 }
 

@@ -224,6 +224,7 @@ fn the_table_names_tests_that_exist() {
         include_str!("guarantees.rs"),
         include_str!("quorum.rs"),
         include_str!("replicated.rs"),
+        include_str!("shared_in_cluster.rs"),
         include_str!("troubles.rs"),
     ]
     .concat();

@@ -16,6 +16,7 @@ mod quorum;
 mod quorum_losses;
 mod replicated;
 mod shared;
+mod shared_in_cluster;
 mod tokens;
 mod troubles;
 mod wire;

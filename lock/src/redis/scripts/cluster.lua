@@ -1,5 +1,5 @@
 -- Put behind lane.lua in a Cluster.
 --
--- Test   lock/tests/redis/failover.rs
+-- Test   lock/tests/redis/failover.rs, lock/tests/redis/shared_in_cluster.rs
 
 CLAIM = 1000

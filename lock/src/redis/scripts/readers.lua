@@ -9,8 +9,14 @@
 -- The last two live as long as the last lease, and mean something only while the mark holds the name. The
 -- first separator of a reader's owner is `~`.
 --
+-- In a Cluster each call names all three in KEYS: while its slot migrates they may be on two nodes, and a node
+-- that does not have all of them refuses the call.
+--
 -- Whoever gives a name on treats a reader at the head as any other waiter, and tells it so. The reader then
 -- asks, finds that the name is its own, and shares it with the readers next to it.
+
+-- The keys of one call.
+local EACH = CLAIM and 3 or 1
 
 local function is_reader(owner)
   return string.sub(owner, 17, 17) == '~'
@@ -53,13 +59,13 @@ local function admit(held, fence)
     call('ZREM', queue, waiter)
     call('HDEL', asked, head or '')
     if alive then
-      local own = math.max(now, fence + 1)
-      local share = { 'share', head, digits(own), digits(now), digits(lease), held }
+      local own, term = math.max(now, fence + 1), math.min(lease, CLAIM or lease)
+      local share = { 'share', head, digits(own), digits(now), digits(term), held }
       local channel = channel_of(head)
       -- Nobody listens: its process is gone. Seen before it is told, as where one is promoted.
-      if call('PUBSUB', 'NUMSUB', channel)[2] > 0 then
+      if CLAIM or call('PUBSUB', 'NUMSUB', channel)[2] > 0 then
         call('PUBLISH', channel, table.concat(share, ' '))
-        let_in(held, head, own, lease, metadata)
+        let_in(held, head, own, term, metadata)
         fence = own
       end
     end

@@ -1,7 +1,7 @@
 -- Takes names beside others, stands in line for that, and gives them back: many calls in one script, done in
 -- their order. An error ends its own call alone.
 --
--- KEYS   for each call: the name's `held`
+-- KEYS   for each call: the name's `held`; in a Cluster also its `readers` and its `shares`
 -- ARGV   for each call one of
 --          try | wait | poll, owner, lease (ms), metadata, not after (us, 0: whenever)
 --          release, owner, lease, metadata, last fence that was used (of no use here)
@@ -116,12 +116,12 @@ local function give(held, at)
 end
 
 local replies, at = {}, 1
-for index = 1, #KEYS do
+for index = 1, #KEYS, EACH do
   local act = ARGV[at] == 'release' and give or take
   local done, reply = pcall(act, KEYS[index], at)
   if not done then
     reply = redis.error_reply(type(reply) == 'table' and reply.err or reply)
   end
-  replies[index], at = reply, at + 5
+  replies[#replies + 1], at = reply, at + 5
 end
 return replies
