@@ -23,14 +23,14 @@ use crate::{
 ///
 /// # Keys
 ///
-/// A lock has one key, three while somebody waits, and no key outlives its use:
+/// A lock has one key, two or three while somebody waits, and no key outlives its use:
 ///
 /// | key | what | until |
 /// |---|---|---|
 /// | `{mainstay:lock1:17}:name:held` | owner, fence, metadata | release, or the end of the lease |
 /// | the same, while somebody waits | the end of the lease besides | 15 s after the lease |
 /// | the same, if the server's clock stepped back | the last fence | the clock has passed it |
-/// | `..:queue`, `..:waiters` | who waits | the queue is empty, or nobody has asked for 15 s |
+/// | `..:queue`, `..:asked` | who waits, and who asked when | the queue is empty, or nobody has asked for 15 s |
 /// | `..:readers`, `..:shares` | who share it, see [`ReadWriteLock`](crate::ReadWriteLock) | the last of their leases ends |
 ///
 /// `mainstay` is the namespace, `lock1` the version of the layout, and 17 one of 64 buckets that names
@@ -50,7 +50,7 @@ use crate::{
 ///
 /// Keys `{mainstay:lock1:*`, channels `mainstay:lock1:*`, and the commands `HELLO`, `CLIENT INFO`,
 /// `CLIENT KILL`, `INFO`, `SUBSCRIBE`, `UNSUBSCRIBE`, `EVALSHA`, `SCRIPT LOAD`, `TIME`, `GET`, `EXISTS`, `SET`,
-/// `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `PUBSUB NUMSUB`, `ZADD`, `ZCARD`, `ZCOUNT`, `ZPOPMIN`, `ZRANGE`,
+/// `MGET`, `DEL`, `PEXPIRE`, `PTTL`, `PUBLISH`, `PUBSUB NUMSUB`, `ZADD`, `ZCARD`, `ZCOUNT`, `ZPOPMIN`, `ZRANGE`,
 /// `ZRANGEBYSCORE`, `ZRANK`, `ZREM`, `ZSCORE`, `HDEL`, `HGET` and `HSET`.
 ///
 /// # On a Cluster

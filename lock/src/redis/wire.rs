@@ -70,10 +70,23 @@ fn owner_named(name: &str) -> Option<(Owner, Mode)> {
 
 /// An owner as the scripts know it: behind its channel, and always of the same length.
 pub(super) fn name_of(channel: u64, owner: Owner, mode: Mode) -> String {
-    let mark = if mode == Mode::Shared { SHARES } else { ':' };
-    format!("{channel:016x}{mark}{:016x}:{:016x}", owner.client(), owner.number())
+    let mut name = String::with_capacity(3 * CHANNEL_LENGTH + 2);
+    push_hex(&mut name, channel);
+    name.push(if mode == Mode::Shared { SHARES } else { ':' });
+    push_hex(&mut name, owner.client());
+    name.push(':');
+    push_hex(&mut name, owner.number());
+    name
 }
 
+/// Every call has three of them: `format!` takes much longer.
+fn push_hex(text: &mut String, number: u64) {
+    let digit = |at: usize| HEX[usize::from((number >> (60 - 4 * at)) as u8 & 15)];
+    let digits: [u8; CHANNEL_LENGTH] = std::array::from_fn(digit);
+    text.push_str(str::from_utf8(&digits).unwrap_or_default());
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 const CHANNEL_LENGTH: usize = 16;
 const SHARES: char = '~';
 

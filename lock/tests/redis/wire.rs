@@ -242,7 +242,7 @@ async fn a_lost_push_is_made_up_for_by_a_poll() {
 /// Makes a user who may do what the documentation of `RedisLocks` asks for, and `more`. The URL with its name.
 pub(crate) async fn allow_documented(server: &Single, more: &[&str]) -> String {
     let commands = "+hello +client|info +client|kill +info +subscribe +unsubscribe +evalsha +script|load \
-                    +time +get +exists +set +del +pexpire +pttl +publish +pubsub|numsub +zadd +zcard +zcount +zpopmin +zrange \
+                    +time +get +mget +exists +set +del +pexpire +pttl +publish +pubsub|numsub +zadd +zcard +zcount +zpopmin +zrange \
                     +zrangebyscore +zrank +zrem +zscore +hdel +hget +hset";
     let mut rule = vec!["ACL", "SETUSER", "locks", "reset", "on", ">secret"];
     rule.extend(["~{mainstay:lock1:*", "&mainstay:lock1:*"]);
