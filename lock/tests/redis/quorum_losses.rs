@@ -21,6 +21,13 @@ async fn held_everywhere(nodes: &[Single]) -> (Locks, LockGuard, Vec<Proxy>) {
     for node in nodes {
         until_it_has(node).await;
     }
+    // So every node knows the script that renews: where answers do not arrive, nobody is told that it does not.
+    within(guard.extend(ms(90_000))).await.unwrap();
+    for node in nodes {
+        let left = || async { node.command(&["PTTL", &key_of("a", "held")]).await.unwrap() };
+        let extended = || async { matches!(left().await, Reply::Int(left) if left > 60_000) };
+        eventually(SOON, extended).await.unwrap();
+    }
     (locks, guard, proxies)
 }
 
