@@ -161,8 +161,8 @@ pub use fenced::*;
 pub use redis::Tls;
 #[cfg(feature = "redis")]
 pub use redis::{
-    NoReplicas, PlainRedis, Quorum, QuorumError, Redis, RedisBuilder, RedisConfig, RedisError,
-    RedisLocks, Replicated,
+    PlainRedis, Quorum, QuorumError, Redis, RedisBuilder, RedisConfig, RedisError, RedisLocks,
+    Replicated, ReplicatedError,
 };
 
 #[cfg(feature = "tower")]

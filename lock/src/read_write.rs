@@ -22,7 +22,7 @@ use crate::{
 ///
 /// The attribute takes `mode = "read"` or `mode = "write"`.
 ///
-/// In process and on a Redis, a Cluster included; the plain, the replicated and the quorum form keep no readers: they
+/// In process, on a Redis, a Cluster included, and replicated; the plain and the quorum form keep no readers: they
 /// refuse them.
 ///
 /// # Fairness

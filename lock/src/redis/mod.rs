@@ -19,5 +19,5 @@ pub use mainstay_redis::Tls;
 pub use mainstay_redis::{Redis, RedisBuilder, RedisConfig, RedisError};
 pub use plain::PlainRedis;
 pub use quorum::{Quorum, QuorumError};
-pub use replicated::{NoReplicas, Replicated};
+pub use replicated::{Replicated, ReplicatedError};
 pub use store::RedisLocks;

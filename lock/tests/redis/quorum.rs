@@ -72,12 +72,16 @@ pub(crate) async fn scripts_run(nodes: &[Single]) -> u64 {
 }
 
 #[test]
-fn two_or_four_nodes_are_refused_and_say_why() {
+fn two_or_four_nodes_or_a_cluster_are_refused_and_say_why() {
     let nodes = |count| (0..count).map(|_| Redis::open("redis://127.0.0.1:1/").unwrap());
     assert_eq!(Quorum::new(nodes(2)).unwrap_err(), QuorumError::TooFew { nodes: 2 });
     let error = Locks::quorum(nodes(4)).unwrap_err();
     assert_eq!(error, QuorumError::Even { nodes: 4 });
     assert!(error.to_string().starts_with("4 nodes survive the loss of no more than 3 do"));
+    let cluster = Redis::cluster(["redis://127.0.0.1:1/"]).unwrap().build().unwrap();
+    let error = Quorum::new(nodes(2).chain([cluster])).unwrap_err();
+    assert_eq!(error, QuorumError::Cluster { node: 2 });
+    assert!(error.to_string().contains("a server of its own"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

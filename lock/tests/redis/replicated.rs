@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, future::join_all, stream};
 use mainstay_lock::{
-    LockError, LockGuard, Locks, LocksBuilder, NoReplicas, Redis, RedisLocks,
-    conformance::{Ability, Arena, Case, cases},
+    LockError, LockGuard, Locks, LocksBuilder, Redis, RedisLocks, ReplicatedError,
+    conformance::{Arena, Case, cases},
     key,
 };
 use mainstay_testkit::{
@@ -74,10 +74,15 @@ async fn has(node: &Single, name: &str) -> bool {
 }
 
 #[test]
-fn no_replica_is_refused() {
+fn no_replica_and_a_cluster_are_refused_and_say_what_to_do() {
     let redis = Redis::open("redis://127.0.0.1:1/").unwrap();
-    let error: NoReplicas = RedisLocks::new(redis).replicated(0, ms(1)).unwrap_err();
+    let error = RedisLocks::new(redis).replicated(0, ms(1)).unwrap_err();
+    assert_eq!(error, ReplicatedError::NoReplicas);
     assert!(error.to_string().contains("0 replicas"), "{error}");
+    let cluster = Redis::cluster(["redis://127.0.0.1:1/"]).unwrap().build().unwrap();
+    let error = RedisLocks::new(cluster).replicated(1, ms(1)).unwrap_err();
+    assert_eq!(error, ReplicatedError::Cluster);
+    assert!(error.to_string().contains("`Redis::sentinel`"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -93,9 +98,8 @@ async fn replicated_locks_pass_the_suite() {
         let arena = &arena;
         async move { case.run(arena).await.err().map(|error| format!("{}: {error}", case.name())) }
     };
-    let able = cases().into_iter().filter(|case| !case.needs().contains(&Ability::Shares));
     let broken: Vec<_> =
-        stream::iter(able).map(run).buffer_unordered(8).filter_map(async |x| x).collect().await;
+        stream::iter(cases()).map(run).buffer_unordered(8).filter_map(async |x| x).collect().await;
     assert!(broken.is_empty(), "{} cases broken:\n{}", broken.len(), broken.join("\n"));
     until_empty(trio.primary()).await;
 }
@@ -288,7 +292,7 @@ async fn while_a_replica_is_down_nothing_is_granted() {
 }
 
 /// Takes locks until one fails; what it has it believes in.
-async fn take_many(locks: &Locks, prefix: &str, count: usize) -> Vec<LockGuard> {
+pub(crate) async fn take_many(locks: &Locks, prefix: &str, count: usize) -> Vec<LockGuard> {
     let mut guards = Vec::new();
     for number in 0..count {
         match locks.lock(key!("{}{}", prefix, number)).wait(ms(500)).await {
@@ -300,7 +304,7 @@ async fn take_many(locks: &Locks, prefix: &str, count: usize) -> Vec<LockGuard> 
 }
 
 /// Of the locks that are believed in, how many another client gets from the new primary.
-async fn doubled(guards: &[LockGuard], rival: &Locks) -> usize {
+pub(crate) async fn doubled(guards: &[LockGuard], rival: &Locks) -> usize {
     let mut doubled = 0;
     for guard in guards {
         let taken = eventually(SOON, || rival.try_lock(guard.key())).await.unwrap();

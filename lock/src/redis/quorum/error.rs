@@ -12,6 +12,14 @@ pub enum QuorumError {
         /// How many were given.
         nodes: usize,
     },
+    /// A Cluster is one store on many servers, and a failover of it forgets votes.
+    #[error(
+        "node {node} is a Cluster, and a quorum is made of single servers; give a server of its own for each node,          or keep the locks in the Cluster with `Locks::builder().redis(..)`"
+    )]
+    Cluster {
+        /// Which one, counted from 0.
+        node: usize,
+    },
     /// An even number needs one more node for its majority and survives no more losses.
     #[error(
         "{nodes} nodes survive the loss of no more than {} do; leave one out, or add one",

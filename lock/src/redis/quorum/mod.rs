@@ -103,9 +103,13 @@ impl Quorum {
     ///
     /// # Errors
     ///
-    /// [`QuorumError::TooFew`] below three nodes, [`QuorumError::Even`] for an even number.
+    /// [`QuorumError::TooFew`] below three nodes, [`QuorumError::Even`] for an even number,
+    /// [`QuorumError::Cluster`] for a Cluster among them.
     pub fn new(nodes: impl IntoIterator<Item = Redis>) -> Result<Self, QuorumError> {
         let nodes: Vec<_> = nodes.into_iter().collect();
+        if let Some(node) = nodes.iter().position(Redis::is_cluster) {
+            return Err(QuorumError::Cluster { node });
+        }
         match nodes.len() {
             nodes @ 0..3 => Err(QuorumError::TooFew { nodes }),
             nodes if nodes.is_multiple_of(2) => Err(QuorumError::Even { nodes }),
@@ -165,7 +169,8 @@ impl Locks {
     ///
     /// # Errors
     ///
-    /// [`QuorumError::TooFew`] below three nodes, [`QuorumError::Even`] for an even number.
+    /// [`QuorumError::TooFew`] below three nodes, [`QuorumError::Even`] for an even number,
+    /// [`QuorumError::Cluster`] for a Cluster among them.
     pub fn quorum(nodes: impl IntoIterator<Item = Redis>) -> Result<Self, QuorumError> {
         Self::builder().quorum(nodes)
     }
@@ -176,7 +181,8 @@ impl LocksBuilder {
     ///
     /// # Errors
     ///
-    /// [`QuorumError::TooFew`] below three nodes, [`QuorumError::Even`] for an even number.
+    /// [`QuorumError::TooFew`] below three nodes, [`QuorumError::Even`] for an even number,
+    /// [`QuorumError::Cluster`] for a Cluster among them.
     pub fn quorum(self, nodes: impl IntoIterator<Item = Redis>) -> Result<Locks, QuorumError> {
         Ok(self.backend(Quorum::new(nodes)?))
     }

@@ -51,6 +51,10 @@ impl Inner {
 
 #[async_trait]
 impl Backend for Replicated {
+    fn shares(&self) -> bool {
+        self.inner.locks.shares()
+    }
+
     async fn acquire(&self, claim: &Claim, queue: bool) -> Result<Answer, BackendError> {
         let inner = &self.inner;
         inner.spawner.enter();

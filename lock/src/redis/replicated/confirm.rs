@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     backend::{BackendError, Claim, MAX_BATCH},
-    redis::{RedisLocks, ask::millis, scripts::RENEW, wire},
+    redis::{RedisLocks, ask::millis, wire},
     spawn::Spawner,
 };
 
@@ -38,6 +38,22 @@ struct Queue {
     waiting: Vec<Job>,
     /// Whether somebody works it off.
     running: bool,
+}
+
+impl Queue {
+    /// The first job and those of its mode, in their order: one script is about readers or about others.
+    fn take_round(&mut self) -> Vec<Job> {
+        let Some(mode) = self.waiting.first().map(|job| job.claim.mode()) else {
+            return Vec::new();
+        };
+        let mut room = MAX_BATCH;
+        let fits = |job: &mut Job| {
+            let fits = room > 0 && job.claim.mode() == mode;
+            room -= usize::from(fits);
+            fits
+        };
+        self.waiting.extract_if(.., fits).collect()
+    }
 }
 
 struct Job {
@@ -100,9 +116,9 @@ impl Working {
 
     fn next(&mut self) -> Option<Vec<Job>> {
         let mut queue = self.shared.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = queue.waiting.len().min(MAX_BATCH);
-        (queue.running, self.done) = (count > 0, count == 0);
-        (count > 0).then(|| queue.waiting.drain(..count).collect())
+        let jobs = queue.take_round();
+        (queue.running, self.done) = (!jobs.is_empty(), jobs.is_empty());
+        (!jobs.is_empty()).then_some(jobs)
     }
 }
 
@@ -152,11 +168,13 @@ impl Shared {
         Err(BackendError::unknown("the connection was cut before the replicas were asked"))
     }
 
-    /// One script and one `WAIT` behind it.
+    /// One script and one `WAIT` behind it; all jobs are of one mode.
     fn send(&self, jobs: &[Job]) -> (Call, Call) {
         let store = &self.locks.store;
         let held: Vec<_> = jobs.iter().map(|job| store.held(job.claim.key())).collect();
-        let mut script = self.dedicated.eval(&RENEW, held.iter().map(AsRef::as_ref));
+        let mode = jobs.first().map(|job| job.claim.mode()).unwrap_or_default();
+        let mut script =
+            self.dedicated.eval(store.renewals_of(mode), held.iter().map(AsRef::as_ref));
         for job in jobs {
             script =
                 script.arg(store.name(job.claim.owner(), job.claim.mode())).arg(millis(job.lease));

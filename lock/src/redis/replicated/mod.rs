@@ -2,6 +2,7 @@
 
 mod backend;
 mod confirm;
+mod error;
 mod relay;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -9,6 +10,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use mainstay_redis::Redis;
 
 use self::confirm::Confirmer;
+pub use self::error::ReplicatedError;
 use super::RedisLocks;
 use crate::spawn::Spawner;
 
@@ -34,7 +36,9 @@ use crate::spawn::Spawner;
 /// With fewer than all replicas configured, a replica that never had the lock may be promoted: measured,
 /// `WAIT 1` of two replicas lost nine grants of ten when the primary was cut off with the other one.
 ///
-/// Not for a Cluster yet: nothing is granted there, because one wait is about one node.
+/// Readers of a [`ReadWriteLock`](crate::ReadWriteLock) are granted and renewed by the same rule.
+///
+/// Not for a Cluster, because one wait is about one node: [`RedisLocks::replicated`] refuses it.
 ///
 /// What it does not protect from: a promoted replica that had lost its data in between; operators who flush;
 /// a clock of the new primary that is ahead by more than the drift of one percent of a lease, which ends leases
@@ -89,14 +93,6 @@ pub(crate) struct Inner {
     spawner: Spawner,
 }
 
-/// Nothing is replicated to no replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "locks cannot be replicated to 0 replicas; give the number that the primary has, or leave `replicated` out"
-)]
-#[non_exhaustive]
-pub struct NoReplicas;
-
 impl RedisLocks {
     /// Tells nobody of a lock before `replicas` replicas acknowledged it, each time within `patience`.
     ///
@@ -105,10 +101,17 @@ impl RedisLocks {
     ///
     /// # Errors
     ///
-    /// [`NoReplicas`] for 0.
-    pub fn replicated(self, replicas: u32, patience: Duration) -> Result<Replicated, NoReplicas> {
+    /// [`ReplicatedError::NoReplicas`] for 0, [`ReplicatedError::Cluster`] for a Cluster.
+    pub fn replicated(
+        self,
+        replicas: u32,
+        patience: Duration,
+    ) -> Result<Replicated, ReplicatedError> {
         if replicas == 0 {
-            return Err(NoReplicas);
+            return Err(ReplicatedError::NoReplicas);
+        }
+        if self.redis().is_cluster() {
+            return Err(ReplicatedError::Cluster);
         }
         let confirmer = Confirmer::new(self.clone(), replicas, patience);
         let inner = Inner { locks: self, confirmer, spawner: Spawner::default() };
