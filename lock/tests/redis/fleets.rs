@@ -111,9 +111,9 @@ async fn tokens_outlive_their_node_of_a_cluster() {
 
 /// Who leads now, and every term so far.
 #[derive(Default)]
-struct Reign {
-    leader: Option<&'static str>,
-    terms: Vec<i64>,
+pub(crate) struct Reign {
+    pub(crate) leader: Option<&'static str>,
+    pub(crate) terms: Vec<i64>,
 }
 
 /// What leaders do: say that they lead, until they are stopped.
@@ -138,15 +138,15 @@ impl Drop for Leads {
     }
 }
 
-struct Candidate {
+pub(crate) struct Candidate {
     election: Election,
     stop: Option<oneshot::Sender<()>>,
     campaign: tokio::task::JoinHandle<Result<Option<()>, LockError>>,
 }
 
 impl Candidate {
-    fn start(redis: Redis, id: &'static str, reign: &Arc<Mutex<Reign>>) -> Self {
-        let election = Election::new(&Locks::builder().redis(redis), "job");
+    pub(crate) fn start(locks: &Locks, id: &'static str, reign: &Arc<Mutex<Reign>>) -> Self {
+        let election = Election::new(locks, "job");
         let election = election.candidate_id(id).lease(ms(1_500));
         let (stop, stopped) = oneshot::channel();
         let (own, reign) = (election.clone(), reign.clone());
@@ -164,13 +164,13 @@ impl Candidate {
     }
 
     /// Resigns if it leads.
-    async fn stop(&mut self) {
+    pub(crate) async fn stop(&mut self) {
         drop(self.stop.take());
         (&mut self.campaign).await.unwrap().unwrap();
     }
 
     /// Who leads, in the words of the server and of the leader itself.
-    async fn until_somebody_leads(&self, reign: &Mutex<Reign>, after: i64) -> Leader {
+    pub(crate) async fn until_somebody_leads(&self, reign: &Mutex<Reign>, after: i64) -> Leader {
         let leads = || async {
             let leader = self.election.leader().await.map_err(|error| error.to_string())?;
             let leader = leader.ok_or("nobody leads")?;
@@ -186,9 +186,9 @@ impl Candidate {
 /// Before, during and after the failover at most one leads, in rising terms, and in the end somebody does.
 async fn leaders_do_not_overlap(mut fleet: Fleet) {
     let (redis, reign) = (fleet.redis(), Arc::default());
-    let mut one = Candidate::start(redis.clone(), "one", &reign);
+    let mut one = Candidate::start(&Locks::builder().redis(redis.clone()), "one", &reign);
     let first = one.until_somebody_leads(&reign, 0).await;
-    let mut two = Candidate::start(fleet.redis(), "two", &reign);
+    let mut two = Candidate::start(&Locks::builder().redis(fleet.redis()), "two", &reign);
     let held = key_of("job", "held");
     fleet.replicated(&redis, &held).await;
     fleet.fail_over(&held).await;

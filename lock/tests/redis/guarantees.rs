@@ -221,9 +221,13 @@ async fn replicated_primary_restarted_empty_is_not_protected() {
 fn the_table_names_tests_that_exist() {
     let sources = [
         include_str!("fences.rs"),
+        include_str!("fleets.rs"),
         include_str!("guarantees.rs"),
         include_str!("quorum.rs"),
+        include_str!("quorum_losses.rs"),
+        include_str!("reigns.rs"),
         include_str!("replicated.rs"),
+        include_str!("replicated_split.rs"),
         include_str!("shared_in_cluster.rs"),
         include_str!("troubles.rs"),
     ]
