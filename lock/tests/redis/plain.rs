@@ -2,7 +2,7 @@
 
 use futures_util::{StreamExt, stream};
 use mainstay_lock::{
-    Fence, Locks, LocksBuilder, LostReason, PlainRedis, Redis, Released,
+    Fence, Locks, LocksBuilder, LostReason, ManualClock, PlainRedis, Redis, Released,
     conformance::{Ability, Arena, Case, cases},
     key,
 };
@@ -42,6 +42,23 @@ async fn run(cases: Vec<Case>, arena: &Arena) {
     let broken: Vec<_> =
         stream::iter(cases).map(run).buffer_unordered(8).filter_map(async |x| x).collect().await;
     assert!(broken.is_empty(), "{} cases broken:\n{}", broken.len(), broken.join("\n"));
+}
+
+/// A key with something else under it gives no answer for its own lock, and for no other.
+#[tokio::test]
+async fn a_renewal_that_fails_for_one_key_leaves_the_others_alone() {
+    let server = Single::start().await.unwrap();
+    let time = ManualClock::new();
+    let locks = Locks::builder().clock(time.clock()).lease(ms(30_000)).backend(plain(&server));
+    let (kept, broken) = (within(locks.lock("a")).await, within(locks.lock("b")).await);
+    let (kept, broken) = (kept.unwrap(), broken.unwrap());
+    raw(&server, "DEL lock:b").await;
+    raw(&server, "HSET lock:b some thing").await;
+    // Both are due at the same moment, and time stands still until the answers are there.
+    time.run_for(ms(10_000)).await;
+    let renewed = || async { kept.remaining() > ms(25_000) };
+    eventually(SOON, renewed).await.unwrap();
+    assert!(broken.remaining() < ms(20_000) && broken.is_held(), "nobody knows");
 }
 
 #[tokio::test]

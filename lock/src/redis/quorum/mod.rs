@@ -4,6 +4,7 @@ mod attempt;
 mod backend;
 mod error;
 mod gather;
+mod give_back;
 mod node;
 
 use std::{fmt, sync::Arc, time::Duration};
