@@ -42,13 +42,16 @@ pub(crate) struct Scene {
     pub(crate) faults: Vec<Fault>,
     /// How long clients work after everything is mended.
     pub(crate) calm: Duration,
+    /// What is broken for all clients while they leave, and mended before they lose patience.
+    pub(crate) parting: Option<Fault>,
 }
 
 impl Default for Scene {
     fn default() -> Self {
         // The calm is longer than the waits and leases of the time before.
         let calm = Duration::from_secs(6);
-        Self { tasks: 6, keys: 6, habit: Habit::Mixed, faults: Vec::new(), calm }
+        let (tasks, keys, parting) = (6, 6, None);
+        Self { tasks, keys, habit: Habit::Mixed, faults: Vec::new(), calm, parting }
     }
 }
 
@@ -65,7 +68,7 @@ pub(crate) async fn run(run: Run) -> Result<PathBuf> {
         eprintln!("chaos: seed {}, {} for {share:?}", run.seed, shape.name());
         let session = Session::start(run.seed, shape, &run.scene, &store, clients).await?;
         let plan = plan(run.seed, shape, &run.scene.faults, share);
-        clients = session.run(plan, share, run.scene.calm, &mut file).await?;
+        clients = session.run(plan, share, &run.scene, &mut file).await?;
     }
     file.flush()?;
     Ok(history)
@@ -113,7 +116,7 @@ impl<'a> Session<'a> {
         mut self,
         plan: Vec<Step>,
         length: Duration,
-        calm: Duration,
+        scene: &Scene,
         history: &mut impl Write,
     ) -> Result<u32> {
         // Breaking and mending take time of their own: the end of the plan may be left out.
@@ -129,7 +132,7 @@ impl<'a> Session<'a> {
             self.step(step).await.map_err(|error| format!("{:?}: {error}", step.fault))?;
             self.note(What::Mended { number });
         }
-        self.calm_down(calm).await?;
+        self.calm_down(scene).await?;
         self.write(history)?;
         Ok(self.fleet.started())
     }
@@ -161,12 +164,15 @@ impl<'a> Session<'a> {
     }
 
     /// Lets everybody finish, and looks at what is left.
-    async fn calm_down(&mut self, calm: Duration) -> Result<()> {
+    async fn calm_down(&mut self, scene: &Scene) -> Result<()> {
         self.note(What::Calm);
         self.fleet.tell("calm")?;
-        self.clock.sleep(calm).await;
+        self.clock.sleep(scene.calm).await;
         self.fleet.check()?;
-        self.fleet.tell("stop")?;
+        match scene.parting {
+            Some(fault) => self.part(fault).await?,
+            None => self.fleet.tell("stop")?,
+        }
         let stuck = self.fleet.end(PATIENCE).await?;
         stuck.into_iter().for_each(|what| self.note(what));
         // Sooner than the leases of the calm: those who left have said so.
@@ -182,6 +188,19 @@ impl<'a> Session<'a> {
             let (key, value) = row.split_once('|').ok_or("a row of two fields")?;
             self.note(What::Counter { key: key.to_owned(), value: value.parse()? });
         }
+        Ok(())
+    }
+
+    /// Has everybody leave while something is broken.
+    async fn part(&mut self, fault: Fault) -> Result<()> {
+        let number = u64::MAX;
+        let step = Step { gap: Duration::ZERO, fault, lasts: PARTING, pick: 0, all: true };
+        self.note(What::Strikes { number, fault, lossy: self.world.is_lossy(&step) });
+        self.world.strike(&step).await?;
+        self.fleet.tell("stop")?;
+        self.clock.sleep(step.lasts).await;
+        self.world.mend(&step).await?;
+        self.note(What::Mended { number });
         Ok(())
     }
 
@@ -215,6 +234,8 @@ fn is_history(path: &Path) -> bool {
 const SEATS: usize = 4;
 /// Clients choose by another sequence than the plan.
 const CLIENTS: u64 = 0x00c1_1e47;
+/// Shorter than a client's shutdown.
+const PARTING: Duration = Duration::from_secs(1);
 /// Longer than the waits of the calm.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Shorter than the leases of the calm.

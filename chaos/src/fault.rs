@@ -27,6 +27,8 @@ pub(crate) enum Fault {
     FlushAll,
     /// `CLIENT PAUSE`: connections are taken and nothing is answered.
     Frozen,
+    /// `CLIENT PAUSE` of whatever writes: a primary that others find alive answers no request for a lock.
+    WritesFrozen,
     /// `REPLICAOF` of a primary that is not there: writes are answered `READONLY`.
     ReadOnly,
     /// `maxmemory` is reached: writes are answered `OOM`.
@@ -35,6 +37,8 @@ pub(crate) enum Fault {
     Delay,
     /// The network of some clients delivers nothing, in one direction or both.
     BlackHole,
+    /// Requests of some clients arrive, and no answer does.
+    Unanswered,
     /// The connections of some clients end with RST.
     Reset,
     /// Some clients cannot connect, and are cut.
@@ -48,6 +52,9 @@ pub(crate) enum Fault {
     /// The primary, one replica and half of the clients on one side, the other replica, the Sentinels and
     /// the other half on the other: a write of the old primary is confirmed by a replica, and lost.
     Split,
+    /// The primary and half of the clients on one side, both replicas, the Sentinels and the other half on the
+    /// other: the old primary reports no replica that it could wait for.
+    Alone,
     /// A replica stops for a while.
     ReplicaStop,
     /// A slot moves to another node, key by key.
@@ -55,8 +62,19 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
+    /// Whether it breaks the network between clients and whomever they connect to first.
+    pub(crate) fn is_of_the_network(self) -> bool {
+        matches!(
+            self,
+            Self::Delay | Self::BlackHole | Self::Unanswered | Self::Reset | Self::Refuse
+        )
+    }
+
     /// Whether another server is primary after it.
     pub(crate) fn is_failover(self) -> bool {
-        matches!(self, Self::PrimaryKill | Self::PrimaryStop | Self::Failover | Self::Split)
+        matches!(
+            self,
+            Self::PrimaryKill | Self::PrimaryStop | Self::Failover | Self::Split | Self::Alone
+        )
     }
 }

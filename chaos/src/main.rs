@@ -71,7 +71,7 @@ struct LockArgs {
     /// How long to break things, for all shapes together
     #[arg(long, default_value_t = 1.0)]
     minutes: f64,
-    /// Where the locks are kept: on one server, behind Sentinels and in a quorum unless told
+    /// Where the locks are kept: everywhere in turn unless told
     #[arg(long, value_enum, value_delimiter = ',')]
     shape: Vec<Shape>,
     /// What to break; everything that a shape has unless told
@@ -89,7 +89,9 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().what {
         Command::Lock(args) => lock(args),
         Command::Planted { name: None, .. } => {
-            PLANTED.iter().for_each(|planted| println!("{}\t{}", planted.name, planted.mistake));
+            let list =
+                |bug: &Planted| println!("{}\t{}\t{}", bug.name, bug.stage.name, bug.mistake);
+            PLANTED.iter().for_each(list);
             Ok(true)
         }
         Command::Planted { name: Some(name), control, scripts } => match &scripts[..] {
@@ -139,12 +141,14 @@ fn bug(name: &str) -> Result<&'static Planted> {
 /// True if the bug was caught, or if without it there was nothing to catch.
 fn planted(name: &str, control: bool) -> Result<bool> {
     let planted = bug(name)?;
+    let kind = if control { "control" } else { "planted" };
+    let history = std::env::temp_dir().join(format!("mainstay-chaos-{name}-{kind}.jsonl"));
     let run = Run {
         seed: SEED,
-        length: Duration::from_secs(planted.seconds),
-        shapes: vec![planted.shape],
-        history: None,
-        scene: planted.scene(),
+        length: Duration::from_secs(planted.stage.seconds),
+        shapes: vec![planted.stage.shape],
+        history: Some(history),
+        scene: planted.stage.scene(),
     };
     let history = runtime()?.block_on(driver::run(run))?;
     let verdict = judge::judge_file(&history)?;

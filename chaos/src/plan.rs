@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use crate::{fault::Fault, shape::Shape};
+use crate::{
+    fault::Fault::{self, *},
+    shape::Shape,
+};
 
 /// One thing to break.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,8 +17,10 @@ pub(crate) struct Step {
     pub(crate) fault: Fault,
     /// How long it stays broken.
     pub(crate) lasts: Duration,
-    /// Decides what else there is to choose: which client, which direction.
+    /// Decides what else there is to choose: which clients, which direction.
     pub(crate) pick: u64,
+    /// Whether it strikes every client, where it strikes some.
+    pub(crate) all: bool,
 }
 
 /// Faults for `length`, each kind as often as any other: those in `only`, or all that a shape has.
@@ -36,6 +41,7 @@ pub(crate) fn plan(seed: u64, shape: Shape, only: &[Fault], length: Duration) ->
             fault,
             lasts: Duration::from_millis(rng.u64(least..=most)),
             pick: rng.u64(..),
+            all: rng.u8(..4) == 0,
         };
         at += step.gap + step.lasts;
         steps.push(step);
@@ -45,79 +51,42 @@ pub(crate) fn plan(seed: u64, shape: Shape, only: &[Fault], length: Duration) ->
 
 /// What can be broken in a shape.
 fn faults(shape: Shape) -> Vec<Fault> {
-    use Fault::*;
-    match shape {
-        Shape::Single => vec![
-            ClientStop,
-            ClientKill,
-            ServerKill,
-            ServerStop,
-            ServerEmpty,
-            ConnectionsKilled,
-            ScriptFlush,
-            FlushAll,
-            Frozen,
-            ReadOnly,
-            OutOfMemory,
-            Delay,
-            BlackHole,
-            Reset,
-            Refuse,
-        ],
-        // Nothing here freezes a primary for so long that the others replace it: that is `PrimaryStop`.
-        Shape::Sentinel => vec![
-            ClientStop,
-            ClientKill,
-            ConnectionsKilled,
-            ScriptFlush,
-            FlushAll,
-            PrimaryKill,
-            PrimaryStop,
-            Failover,
-            Split,
-            ReplicaStop,
-        ],
-        Shape::Cluster => vec![
-            ClientStop,
-            ClientKill,
-            ConnectionsKilled,
-            ScriptFlush,
-            FlushAll,
-            PrimaryKill,
-            PrimaryStop,
-            Failover,
-            SlotMoved,
-        ],
-        Shape::Quorum => vec![
-            ClientStop,
-            ClientKill,
-            ServerKill,
-            ServerStop,
-            ConnectionsKilled,
-            ScriptFlush,
-            Frozen,
-            ReadOnly,
-            OutOfMemory,
-            Delay,
-            BlackHole,
-            Reset,
-            Refuse,
-        ],
-    }
+    let parts: &[&[Fault]] = match shape {
+        Shape::Single => &[ANYWHERE, SERVER, NETWORK, &[ServerEmpty, FlushAll]],
+        Shape::Sentinel => &[ANYWHERE, ELECTED, WATCHED, NETWORK, &[FlushAll]],
+        // Nothing helps against whoever deletes what is replicated.
+        Shape::Replicated => &[ANYWHERE, ELECTED, WATCHED, NETWORK],
+        Shape::Cluster => &[ANYWHERE, ELECTED, &[FlushAll, SlotMoved]],
+        Shape::Quorum => &[ANYWHERE, SERVER, NETWORK],
+    };
+    parts.concat()
 }
+
+/// Clients, and what every server can be told.
+const ANYWHERE: &[Fault] = &[ClientStop, ClientKill, ConnectionsKilled, ScriptFlush];
+/// One server that others neither replace nor copy.
+const SERVER: &[Fault] = &[ServerKill, ServerStop, Frozen, ReadOnly, OutOfMemory];
+/// Between clients and servers; where Sentinels name the server, between clients and Sentinels.
+const NETWORK: &[Fault] = &[Delay, BlackHole, Unanswered, Reset, Refuse];
+/// A primary that others replace. None of the others stops one for so long.
+const ELECTED: &[Fault] = &[PrimaryKill, PrimaryStop, Failover];
+/// Its replicas, and its place between them and the Sentinels.
+const WATCHED: &[Fault] = &[Split, Alone, ReplicaStop, WritesFrozen];
 
 /// How long a fault lasts, in milliseconds, at least and at most.
 fn lasts(fault: Fault) -> (u64, u64) {
     match fault {
         // Up to several leases.
-        Fault::ClientStop => (300, 2_500),
-        Fault::ServerStop | Fault::Frozen | Fault::ReplicaStop => (200, 2_000),
-        Fault::ServerKill | Fault::PrimaryKill | Fault::PrimaryStop | Fault::Failover => (0, 500),
-        Fault::ClientKill | Fault::ServerEmpty | Fault::FlushAll => (0, 50),
-        Fault::ConnectionsKilled | Fault::ScriptFlush | Fault::Reset | Fault::SlotMoved => (0, 50),
-        Fault::ReadOnly | Fault::OutOfMemory | Fault::Refuse => (100, 1_200),
-        Fault::Delay => (300, 2_000),
-        Fault::BlackHole | Fault::Split => (200, 2_500),
+        ClientStop => (300, 2_500),
+        ServerStop | Frozen | WritesFrozen | ReplicaStop => (200, 2_000),
+        ServerKill | PrimaryKill | PrimaryStop | Failover => (0, 500),
+        ClientKill | ServerEmpty | FlushAll => (0, 50),
+        ConnectionsKilled | ScriptFlush | Reset | SlotMoved => (0, 50),
+        ReadOnly | OutOfMemory | Refuse => (100, 1_200),
+        Delay => (300, 2_000),
+        // Longer than clients are patient.
+        Unanswered => (500, 1_500),
+        BlackHole | Split | Alone => (200, 2_500),
     }
 }
 
@@ -132,7 +101,11 @@ mod tests {
         let minute = |seed| plan(seed, Shape::Single, &[], Duration::from_secs(60));
         assert_eq!(minute(7), minute(7));
         assert_ne!(minute(7), minute(8));
-        let kinds: HashSet<_> = minute(7).iter().map(|step| step.fault).collect();
-        assert_eq!(kinds.len(), faults(Shape::Single).len());
+        for shape in Shape::usual() {
+            let plan = plan(7, shape, &[], Duration::from_secs(60));
+            let kinds: HashSet<_> = plan.iter().map(|step| step.fault).collect();
+            assert_eq!(kinds.len(), faults(shape).len(), "{shape:?}");
+            assert!(kinds.len() >= 9, "{shape:?}");
+        }
     }
 }

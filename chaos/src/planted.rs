@@ -18,16 +18,25 @@ use crate::{
 pub(crate) struct Planted {
     pub(crate) name: &'static str,
     pub(crate) mistake: &'static str,
-    pub(crate) shape: Shape,
-    habit: Habit,
-    faults: &'static [Fault],
-    /// Seconds in which things are broken, and in which they are not any more.
-    pub(crate) seconds: u64,
-    calm: u64,
+    pub(crate) stage: &'static Stage,
     /// Any of these catches it.
     pub(crate) rules: &'static [Rule],
     /// What is changed in the scripts; other bugs are behind a `cfg!` with their name.
     patches: &'static [Patch],
+}
+
+/// What happens while a bug is looked for.
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    pub(crate) shape: Shape,
+    habit: Habit,
+    tasks: u32,
+    keys: u32,
+    faults: &'static [Fault],
+    /// Seconds in which things are broken, and in which they are not any more.
+    pub(crate) seconds: u64,
+    calm: u64,
+    parting: Option<Fault>,
 }
 
 /// A change of a script.
@@ -63,23 +72,114 @@ impl Planted {
         }
         Ok(())
     }
+}
 
+impl Stage {
     pub(crate) fn scene(&self) -> Scene {
-        let faults = self.faults.to_vec();
-        Scene { tasks: 3, keys: 2, habit: self.habit, faults, calm: Duration::from_secs(self.calm) }
+        let (tasks, keys, habit, parting) = (self.tasks, self.keys, self.habit, self.parting);
+        let calm = Duration::from_secs(self.calm);
+        Scene { tasks, keys, habit, faults: self.faults.to_vec(), calm, parting }
     }
 }
+
+/// Short leases that are held to the end, and beyond: clients are stopped, or hear late.
+static OVER_THE_END: Stage = Stage {
+    name: "over_the_end",
+    shape: Shape::Single,
+    habit: Habit::Exhaust,
+    tasks: 3,
+    keys: 2,
+    faults: &[ClientStop, Delay],
+    seconds: 6,
+    calm: 1,
+    parting: None,
+};
+
+/// Long leases on locks that are mostly free, whose answers are late or lost or not waited for; and everybody
+/// leaves while nobody can be reached.
+static NOBODY_LISTENS: Stage = Stage {
+    name: "nobody_listens",
+    shape: Shape::Single,
+    habit: Habit::Hasty,
+    tasks: 3,
+    keys: 60,
+    faults: &[Delay, Unanswered],
+    seconds: 3,
+    calm: 1,
+    parting: Some(Refuse),
+};
+
+/// Leases that are renewed.
+static KEPT: Stage = Stage {
+    name: "kept",
+    shape: Shape::Single,
+    habit: Habit::Keep,
+    tasks: 3,
+    keys: 2,
+    faults: &[Delay],
+    seconds: 2,
+    calm: 1,
+    parting: None,
+};
+
+/// Waiters whose pushes are lost.
+static PUSHES_LOST: Stage = Stage {
+    name: "pushes_lost",
+    shape: Shape::Single,
+    habit: Habit::Patient,
+    tasks: 3,
+    keys: 2,
+    faults: &[Refuse],
+    seconds: 5,
+    calm: 14,
+    parting: None,
+};
+
+/// A server that forgets.
+static FORGOTTEN: Stage = Stage {
+    name: "forgotten",
+    shape: Shape::Single,
+    habit: Habit::Mixed,
+    tasks: 3,
+    keys: 2,
+    faults: &[FlushAll],
+    seconds: 2,
+    calm: 1,
+    parting: None,
+};
+
+/// Locks that go from hand to hand in a process that hears nothing.
+static IN_LINE: Stage = Stage {
+    name: "in_line",
+    shape: Shape::Single,
+    habit: Habit::Relay,
+    tasks: 18,
+    keys: 6,
+    faults: &[BlackHole],
+    seconds: 6,
+    calm: 1,
+    parting: None,
+};
+
+/// A primary that is cut off from a replica, or both.
+static CUT_OFF: Stage = Stage {
+    name: "cut_off",
+    shape: Shape::Replicated,
+    habit: Habit::Keep,
+    tasks: 3,
+    keys: 2,
+    faults: &[Split, Alone],
+    seconds: 2,
+    calm: 1,
+    parting: None,
+};
 
 /// Every bug that can be planted.
 pub(crate) const PLANTED: &[Planted] = &[
     Planted {
         name: "release_any",
         mistake: "a release does not look whose lock it is",
-        shape: Shape::Single,
-        habit: Habit::Exhaust,
-        faults: &[ClientStop, Delay],
-        seconds: 8,
-        calm: 2,
+        stage: &OVER_THE_END,
         rules: &[Rule::Overlap, Rule::Vanished],
         patches: &[Patch {
             file: "commit.lua",
@@ -90,11 +190,7 @@ pub(crate) const PLANTED: &[Planted] = &[
     Planted {
         name: "renew_after_release",
         mistake: "a renewal runs on after the release and brings the lock back",
-        shape: Shape::Single,
-        habit: Habit::Keep,
-        faults: &[Delay],
-        seconds: 3,
-        calm: 2,
+        stage: &KEPT,
         rules: &[Rule::Orphan, Rule::Starved],
         patches: &[Patch {
             file: "renew.lua",
@@ -107,88 +203,70 @@ pub(crate) const PLANTED: &[Planted] = &[
     Planted {
         name: "lease_from_reply",
         mistake: "the lease is counted from the reply",
-        shape: Shape::Single,
-        habit: Habit::Exhaust,
-        faults: &[Delay],
-        seconds: 8,
-        calm: 2,
+        stage: &OVER_THE_END,
         rules: &[Rule::Overlap],
         patches: &[],
     },
     Planted {
         name: "no_check_after_wait",
         mistake: "a grant is handed out without a look at what is left of its lease",
-        shape: Shape::Single,
-        habit: Habit::Exhaust,
-        faults: &[Delay, BlackHole],
-        seconds: 16,
-        calm: 2,
+        stage: &OVER_THE_END,
         rules: &[Rule::Overlap],
         patches: &[],
     },
     Planted {
         name: "held_without_clock",
         mistake: "a lock counts as held until the timer says otherwise",
-        shape: Shape::Single,
-        habit: Habit::Exhaust,
-        faults: &[ClientStop],
-        seconds: 8,
-        calm: 2,
+        stage: &OVER_THE_END,
         rules: &[Rule::Overlap],
         patches: &[],
     },
     Planted {
         name: "no_poll",
         mistake: "a waiter trusts pushes alone",
-        shape: Shape::Single,
-        habit: Habit::Patient,
-        faults: &[Refuse],
-        seconds: 5,
-        calm: 14,
+        stage: &PUSHES_LOST,
         rules: &[Rule::Starved],
         patches: &[],
     },
     Planted {
         name: "drop_forgets_wire",
         mistake: "a dropped request forgets what is on the wire",
-        shape: Shape::Single,
-        habit: Habit::Cancel,
-        faults: &[ScriptFlush],
-        seconds: 3,
-        calm: 2,
+        stage: &NOBODY_LISTENS,
         rules: &[Rule::Orphan, Rule::Starved],
         patches: &[],
     },
     Planted {
         name: "unknown_is_failure",
         mistake: "an acquire without an answer counts as refused",
-        shape: Shape::Single,
-        habit: Habit::Try,
-        faults: &[Frozen, BlackHole],
-        seconds: 6,
-        calm: 2,
+        stage: &NOBODY_LISTENS,
         rules: &[Rule::Orphan, Rule::Starved],
         patches: &[],
     },
     Planted {
         name: "early_shutdown",
         mistake: "a shutdown does not wait for what is being given back",
-        shape: Shape::Single,
-        habit: Habit::Keep,
-        faults: &[ScriptFlush],
-        seconds: 1,
-        calm: 2,
+        stage: &NOBODY_LISTENS,
         rules: &[Rule::Orphan],
+        patches: &[],
+    },
+    Planted {
+        name: "wait_reported",
+        mistake: "as many replicas must have a lock as the primary says that it has",
+        stage: &CUT_OFF,
+        rules: &[Rule::Overlap],
+        patches: &[],
+    },
+    Planted {
+        name: "hand_off_late",
+        mistake: "a lock is handed on in its process without a look at what is left of its lease",
+        stage: &IN_LINE,
+        rules: &[Rule::Overlap],
         patches: &[],
     },
     Planted {
         name: "fence_incr",
         mistake: "a fence is the next number of a counter",
-        shape: Shape::Single,
-        habit: Habit::Mixed,
-        faults: &[FlushAll],
-        seconds: 3,
-        calm: 2,
+        stage: &FORGOTTEN,
         rules: &[Rule::FenceOrder, Rule::FenceTwice],
         patches: &[
             Patch {

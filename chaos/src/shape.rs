@@ -4,13 +4,15 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// Where the locks are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Shape {
     /// One server that keeps its data.
     Single,
     /// A primary with two replicas, watched by three Sentinels.
     Sentinel,
+    /// The same, and nobody is told of a lock before both replicas have it.
+    Replicated,
     /// A Cluster of three primaries, each with a replica.
     Cluster,
     /// A majority of three servers that know nothing of each other.
@@ -18,9 +20,9 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    /// Those that a run has unless told. A Cluster has to be asked for: no long run on it has been clean yet.
+    /// Those that a run has unless told: all.
     pub(crate) fn usual() -> Vec<Self> {
-        vec![Self::Single, Self::Sentinel, Self::Quorum]
+        Self::value_variants().to_vec()
     }
 
     /// As it is written on the command line.

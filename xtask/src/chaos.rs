@@ -1,10 +1,13 @@
 //! `cargo xtask chaos`.
 
 use std::{
+    collections::{BTreeMap, btree_map::Entry},
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    sync::mpsc::{self, Receiver},
+    thread,
 };
 
 use mainstay_testkit::Kind;
@@ -35,10 +38,17 @@ pub(crate) fn run(workspace: &Workspace, args: &[String]) -> Result<bool> {
     Ok(chaos.args(args).status()?.success())
 }
 
-/// A planted bug, and whether the judge saw it, and nothing where it was not there.
-struct Row {
+/// A bug that can be planted.
+struct Bug {
     name: String,
+    /// The scene that it is looked for in.
+    stage: String,
     mistake: String,
+}
+
+/// Whether the judge saw a bug, and nothing where it was not there.
+struct Row<'a> {
+    bug: &'a Bug,
     caught: bool,
     quiet: bool,
     /// What was violated, as the program printed it.
@@ -49,28 +59,66 @@ struct Row {
 /// the same scene without it. True if all were.
 fn planted(workspace: &Workspace, only: &[&String]) -> Result<bool> {
     let plain = build(workspace, None)?;
-    let listed = Command::new(&plain).arg("planted").output()?;
-    let mut rows = Vec::new();
-    for line in String::from_utf8(listed.stdout)?.lines() {
-        let (name, mistake) = line.split_once('\t').ok_or("a name and a mistake")?;
-        if !only.is_empty() && !only.iter().any(|one| *one == name) {
-            continue;
-        }
-        eprintln!("\n==> {name}: {mistake}");
-        let (quiet, _) = scene(&plain, &[name, "--control"])?;
-        let scripts = workspace.root.join("target/planted").join(format!("{name}-lua"));
-        let from = workspace.root.join("lock/src/redis/scripts");
-        let mut copy = Command::new(&plain);
-        copy.args(["planted", name, "--scripts"]).arg(from).arg(scripts.join("scripts"));
-        if !copy.status()?.success() {
-            return Err(format!("{name} cannot be planted").into());
-        }
-        let (caught, seen) = scene(&build(workspace, Some((name, &scripts)))?, &[name])?;
-        rows.push(Row { name: name.into(), mistake: mistake.into(), caught, quiet, seen });
-    }
+    let mut bugs = bugs(&plain)?;
+    bugs.retain(|bug| only.is_empty() || only.iter().any(|one| **one == bug.name));
+    let rows = thread::scope(|scope| {
+        // The next one is compiled while a scene is played.
+        let (built, programs) = mpsc::sync_channel(1);
+        let (bugs, plain) = (&bugs, &plain);
+        scope.spawn(move || {
+            let programs = bugs.iter().map(|bug| plant(workspace, plain, bug));
+            programs
+                .map(|program| program.map_err(|error| error.to_string()))
+                .try_for_each(|program| built.send(program))
+        });
+        play(plain, bugs, &programs)
+    });
+    // Nobody is to run the last bug unawares.
+    build(workspace, None)?;
+    let rows = rows?;
     print_table(&rows);
     Ok(!rows.is_empty() && rows.iter().all(|row| row.caught && row.quiet))
 }
+
+fn bugs(plain: &Path) -> Result<Vec<Bug>> {
+    let listed = Command::new(plain).arg("planted").output()?;
+    let bug = |line: &str| {
+        let mut fields = line.splitn(3, '\t').map(str::to_owned);
+        let mut field = || fields.next().ok_or("a name, a scene and a mistake");
+        Ok(Bug { name: field()?, stage: field()?, mistake: field()? })
+    };
+    String::from_utf8(listed.stdout)?.lines().map(bug).collect()
+}
+
+/// Plays the scene of each bug. Those of several are the same; without a bug each is played once.
+fn play<'a>(plain: &Path, bugs: &'a [Bug], programs: &Receiver<Built>) -> Result<Vec<Row<'a>>> {
+    let (mut rows, mut quiet) = (Vec::new(), BTreeMap::new());
+    for bug in bugs {
+        eprintln!("\n==> {}: {}", bug.name, bug.mistake);
+        let quiet = match quiet.entry(&bug.stage) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(unknown) => *unknown.insert(scene(plain, &[&bug.name, "--control"])?.0),
+        };
+        let (caught, seen) = scene(&programs.recv()??, &[&bug.name])?;
+        rows.push(Row { bug, caught, quiet, seen });
+    }
+    Ok(rows)
+}
+
+/// Compiles the program with a bug.
+fn plant(workspace: &Workspace, plain: &Path, bug: &Bug) -> Result<PathBuf> {
+    let scripts = workspace.root.join("target/planted").join(format!("{}-lua", bug.name));
+    let from = workspace.root.join("lock/src/redis/scripts");
+    let mut copy = Command::new(plain);
+    copy.args(["planted", &bug.name, "--scripts"]).arg(from).arg(scripts.join("scripts"));
+    if !copy.status()?.success() {
+        return Err(format!("{} cannot be planted", bug.name).into());
+    }
+    build(workspace, Some((&bug.name, &scripts)))
+}
+
+/// Where a program is that was compiled with a bug, or why there is none.
+type Built = std::result::Result<PathBuf, String>;
 
 /// Runs a scene. Whether it went as it must, and what was violated.
 fn scene(program: &Path, args: &[&str]) -> Result<(bool, String)> {
@@ -111,12 +159,13 @@ fn wrapper(folder: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn print_table(rows: &[Row]) {
+fn print_table(rows: &[Row<'_>]) {
     println!("\n{:<22} {:<8} {:<8} what was seen", "bug", "caught", "control");
     let yes = |yes| if yes { "yes" } else { "NO" };
     for row in rows {
         let (caught, quiet) = (yes(row.caught), if row.quiet { "quiet" } else { "NOT QUIET" });
-        println!("{:<22} {caught:<8} {quiet:<8} {}  {}", row.name, row.mistake, row.seen);
+        let Bug { name, mistake, .. } = row.bug;
+        println!("{name:<22} {caught:<8} {quiet:<8} {mistake}  {}", row.seen);
     }
     let caught = rows.iter().filter(|row| row.caught).count();
     println!("{caught} of {} planted bugs were caught\n", rows.len());

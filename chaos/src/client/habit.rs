@@ -13,14 +13,14 @@ pub(crate) enum Habit {
     Mixed,
     /// Holds short leases that are not renewed, to the end.
     Exhaust,
-    /// Asks for long leases and mostly drops the future.
-    Cancel,
+    /// Asks for long leases, hardly waits, and drops half of the futures soon.
+    Hasty,
+    /// Waits in line for locks that its neighbours want on the same terms.
+    Relay,
     /// Waits for long, holds for short.
     Patient,
     /// Holds for long, with leases that are renewed.
     Keep,
-    /// Asks without waiting, for long leases.
-    Try,
 }
 
 /// What to ask for, and what to do with it.
@@ -50,10 +50,10 @@ impl Habit {
             Self::Exhaust => {
                 Wish { renew: false, ..wish(rng, 1_000..4_000, 150..450, 0, 300..700) }
             }
-            Self::Cancel => wish(rng, 500..2_000, 60_000..60_001, 70, 0..10),
+            Self::Hasty => wish(rng, 0..2, 60_000..60_001, 50, 0..10),
+            Self::Relay => wish(rng, 2_000..3_000, 400..401, 0, 80..200),
             Self::Patient => wish(rng, 12_000..12_001, 1_000..2_000, 0, 0..60),
             Self::Keep => wish(rng, 2_000..4_000, 400..900, 0, 100..1_500),
-            Self::Try => wish(rng, 0..1, 60_000..60_001, 0, 0..10),
         }
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Verdict {
     /// Grants that a fault took from their holders before their time. None of them is a violation where
     /// the fault destroys data.
     pub(crate) lost_grants: usize,
+    /// The same, for each shape.
+    pub(crate) lost_grants_in: BTreeMap<Shape, usize>,
     pub(crate) violations: Vec<Violation>,
 }
 
@@ -115,6 +117,7 @@ pub(crate) fn judge(events: &[Event]) -> Verdict {
 
 fn judge_part(events: &[Event], verdict: &mut Verdict) {
     let ops = Ops::read(events);
+    let lost_before = verdict.lost_grants;
     if let (Some(first), Some(last)) = (events.first(), events.last()) {
         verdict.seconds += (last.at - first.at) / 1_000_000_000;
     }
@@ -144,4 +147,8 @@ fn judge_part(events: &[Event], verdict: &mut Verdict) {
     fences::judge(&ops, verdict);
     writes::judge(&ops, verdict);
     waits::judge(&ops, verdict);
+    if let Some(shape) = verdict.shapes.last() {
+        let lost = verdict.lost_grants - lost_before;
+        *verdict.lost_grants_in.entry(*shape).or_default() += lost;
+    }
 }

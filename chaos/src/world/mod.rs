@@ -9,10 +9,15 @@ mod single;
 use std::{net::SocketAddr, time::Duration};
 
 use mainstay_core::Clock;
-use mainstay_lock::{Locks, Redis};
+use mainstay_lock::{Locks, Quorum as QuorumOf, Redis, RedisLocks};
 use mainstay_testkit::redis::command;
 
-use self::{cluster::Cluster, quorum::Quorum, sentinel::Sentinel, single::Single};
+use self::{
+    cluster::Cluster,
+    quorum::Quorum,
+    sentinel::{REPLICAS, Sentinel},
+    single::Single,
+};
 use crate::{Result, plan::Step, shape::Shape};
 
 /// The servers of a run.
@@ -28,7 +33,8 @@ impl World {
     pub(crate) async fn start(shape: Shape, seats: usize) -> Result<Self> {
         Ok(match shape {
             Shape::Single => Self::Single(Box::new(Single::start(seats).await?)),
-            Shape::Sentinel => Self::Sentinel(Box::new(Sentinel::start(seats).await?)),
+            Shape::Sentinel => Self::Sentinel(Box::new(Sentinel::start(seats, 0).await?)),
+            Shape::Replicated => Self::Sentinel(Box::new(Sentinel::start(seats, REPLICAS).await?)),
             Shape::Cluster => Self::Cluster(Cluster::start().await?),
             Shape::Quorum => Self::Quorum(Quorum::start(seats).await?),
         })
@@ -48,7 +54,7 @@ impl World {
     pub(crate) fn is_lossy(&self, step: &Step) -> bool {
         match self {
             Self::Single(_) => Single::is_lossy(step.fault),
-            Self::Sentinel(_) => Sentinel::is_lossy(step.fault),
+            Self::Sentinel(world) => world.is_lossy(step.fault),
             Self::Cluster(_) => Cluster::is_lossy(step.fault),
             Self::Quorum(_) => false,
         }
@@ -116,13 +122,17 @@ async fn is_tombstone(server: SocketAddr, key: &str) -> Result<bool> {
 pub(crate) fn locks(shape: Shape, urls: &[String]) -> Result<Locks> {
     let builder = Locks::builder().clock(Clock::boot());
     let open = |url: &String| Redis::builder(url)?.budget(BUDGET).build();
+    let watched = || Redis::sentinel(urls, "kit")?.budget(BUDGET).build();
     Ok(match shape {
         Shape::Single => builder.redis(open(&urls[0])?),
-        Shape::Sentinel => builder.redis(Redis::sentinel(urls, "kit")?.budget(BUDGET).build()?),
+        Shape::Sentinel => builder.redis(watched()?),
+        Shape::Replicated => {
+            builder.backend(RedisLocks::new(watched()?).replicated(REPLICAS, BUDGET)?)
+        }
         Shape::Cluster => builder.redis(Redis::cluster(urls)?.budget(BUDGET).build()?),
         Shape::Quorum => {
             let nodes: Vec<_> = urls.iter().map(open).collect::<std::result::Result<_, _>>()?;
-            builder.backend(mainstay_lock::Quorum::new(nodes)?.durable_nodes())
+            builder.backend(QuorumOf::new(nodes)?.durable_nodes())
         }
     })
 }

@@ -29,10 +29,9 @@ impl Network {
     /// Breaks some cables, or all of them.
     pub(crate) async fn strike(&self, step: &Step) {
         let mut rng = Rng::with_seed(step.pick);
-        let all = rng.u8(..4) == 0;
-        let one = rng.usize(..self.cables.len());
+        let victim = rng.usize(..self.cables.len());
         for (seat, cable) in self.cables.iter().enumerate() {
-            if all || seat == one {
+            if step.all || seat == victim {
                 strike(cable, step.fault, &mut rng).await;
             }
         }
@@ -65,6 +64,7 @@ async fn strike(cable: &Proxy, fault: Fault, rng: &mut Rng) {
             let latency = Duration::from_millis(rng.u64(5..400));
             directions.iter().for_each(|direction| cable.latency(*direction, latency));
         }
+        Fault::Unanswered => cable.black_hole(Direction::ToClient),
         Fault::BlackHole => directions.iter().for_each(|direction| cable.black_hole(*direction)),
         Fault::Refuse => {
             cable.refuse().await;

