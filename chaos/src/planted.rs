@@ -87,8 +87,8 @@ static OVER_THE_END: Stage = Stage {
     name: "over_the_end",
     shape: Shape::Single,
     habit: Habit::Exhaust,
-    tasks: 3,
-    keys: 2,
+    tasks: 8,
+    keys: 8,
     faults: &[ClientStop, Delay],
     seconds: 6,
     calm: 1,
@@ -109,19 +109,6 @@ static NOBODY_LISTENS: Stage = Stage {
     parting: Some(Refuse),
 };
 
-/// Leases that are renewed.
-static KEPT: Stage = Stage {
-    name: "kept",
-    shape: Shape::Single,
-    habit: Habit::Keep,
-    tasks: 3,
-    keys: 2,
-    faults: &[Delay],
-    seconds: 2,
-    calm: 1,
-    parting: None,
-};
-
 /// Waiters whose pushes are lost.
 static PUSHES_LOST: Stage = Stage {
     name: "pushes_lost",
@@ -130,8 +117,8 @@ static PUSHES_LOST: Stage = Stage {
     tasks: 3,
     keys: 2,
     faults: &[Refuse],
-    seconds: 5,
-    calm: 14,
+    seconds: 3,
+    calm: 1,
     parting: None,
 };
 
@@ -190,7 +177,7 @@ pub(crate) const PLANTED: &[Planted] = &[
     Planted {
         name: "renew_after_release",
         mistake: "a renewal runs on after the release and brings the lock back",
-        stage: &KEPT,
+        stage: &NOBODY_LISTENS,
         rules: &[Rule::Orphan, Rule::Starved],
         patches: &[Patch {
             file: "renew.lua",
@@ -211,7 +198,8 @@ pub(crate) const PLANTED: &[Planted] = &[
         name: "no_check_after_wait",
         mistake: "a grant is handed out without a look at what is left of its lease",
         stage: &OVER_THE_END,
-        rules: &[Rule::Overlap],
+        // Also one that is handed out behind a later one, whose holder has just left.
+        rules: &[Rule::Overlap, Rule::FenceOrder],
         patches: &[],
     },
     Planted {
@@ -289,3 +277,21 @@ pub(crate) const PLANTED: &[Planted] = &[
         ],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bug_in_a_script_finds_its_place() {
+        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lock/src/redis/scripts");
+        for bug in PLANTED {
+            let folder = tempfile::tempdir().unwrap();
+            bug.write_scripts(&scripts, folder.path()).unwrap();
+            for patch in bug.patches {
+                let file = |folder: &Path| fs::read_to_string(folder.join(patch.file)).unwrap();
+                assert_ne!(file(folder.path()), file(&scripts), "{}", bug.name);
+            }
+        }
+    }
+}

@@ -32,3 +32,19 @@ fn nothing_is_violated_and_the_kept_history_says_so_again() {
     assert!(first["faults"].as_object().unwrap().len() >= 10, "{first}");
     assert_eq!(verdict(&chaos(&["--judge", history])), first);
 }
+
+#[test]
+fn no_replicated_grant_is_lost_where_the_primary_is_cut_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = folder.path().join("history.jsonl");
+    let history = history.to_str().unwrap();
+    let faults = ["--fault", "alone,split", "--shape", "replicated"];
+    let output =
+        chaos(&[&faults[..], &["--seed", "22", "--minutes", "0.1", "--history", history]].concat());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stdout));
+    let verdict = verdict(&output);
+    assert!(verdict["failovers"].as_u64() > Some(0), "{verdict}");
+    assert!(verdict["grants"].as_u64() > Some(50), "{verdict}");
+    assert_eq!(verdict["lost_grants_in"]["replicated"], 0, "{verdict}");
+}

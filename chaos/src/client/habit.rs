@@ -48,11 +48,11 @@ impl Habit {
         match self {
             Self::Mixed => mixed(rng),
             Self::Exhaust => {
-                Wish { renew: false, ..wish(rng, 1_000..4_000, 150..450, 0, 300..700) }
+                Wish { renew: false, ..wish(rng, 4_000..6_000, 150..450, 0, 300..700) }
             }
             Self::Hasty => wish(rng, 0..2, 60_000..60_001, 50, 0..10),
             Self::Relay => wish(rng, 2_000..3_000, 400..401, 0, 80..200),
-            Self::Patient => wish(rng, 12_000..12_001, 1_000..2_000, 0, 0..60),
+            Self::Patient => wish(rng, 9_000..9_001, 1_000..2_000, 0, 0..60),
             Self::Keep => wish(rng, 2_000..4_000, 400..900, 0, 100..1_500),
         }
     }

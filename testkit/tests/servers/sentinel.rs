@@ -51,3 +51,18 @@ async fn a_split_leaves_an_old_primary_whose_replica_confirms_what_will_be_lost(
     assert_eq!(command(new, &["GET", "minority"]).await.unwrap().text(), None);
     redis.join().await.unwrap();
 }
+
+#[tokio::test]
+async fn an_old_primary_that_is_alone_reports_no_replica_and_goes_on() {
+    let redis = Sentinel::start().await.unwrap();
+    let old = redis.isolate().await.unwrap();
+    redis.primary_after(old, SOON).await.unwrap();
+    let alone = || async {
+        let replicas = command(old, &["INFO", "replication"]).await.map_err(|e| e.to_string())?;
+        let alone = replicas.field("connected_slaves") == Some("0");
+        alone.then_some(()).ok_or_else(|| replicas.to_string())
+    };
+    eventually(SOON, alone).await.unwrap();
+    command(old, &["SET", "minority", "1"]).await.unwrap();
+    redis.join().await.unwrap();
+}
