@@ -20,7 +20,7 @@ use crate::{
     fleet::{Fleet, Terms},
     plan::{Step, plan},
     shape::Shape,
-    world::World,
+    world::{Elections, World},
 };
 
 /// What to run.
@@ -78,6 +78,7 @@ pub(crate) async fn run(run: Run) -> Result<PathBuf> {
 struct Session<'a> {
     store: &'a Postgres,
     world: World,
+    elections: Option<Elections>,
     fleet: Fleet,
     clock: Clock,
     log: Vec<Event>,
@@ -107,8 +108,9 @@ impl<'a> Session<'a> {
         let world = World::start(shape, SEATS).await?;
         let rng = Rng::with_seed(seed ^ CLIENTS);
         let log = vec![Event { at: now(), client: 0, what: What::Began { seed, shape } }];
+        let elections = world.elections();
         let fleet = Fleet::start(terms, &world, rng, clients)?;
-        Ok(Self { store, world, fleet, clock: Clock::boot(), log, folder })
+        Ok(Self { store, world, elections, fleet, clock: Clock::boot(), log, folder })
     }
 
     /// How many clients there have been.
@@ -207,6 +209,7 @@ impl<'a> Session<'a> {
     /// Writes everybody's history in the order of time.
     fn write(&mut self, history: &mut impl Write) -> Result<()> {
         let mut events = std::mem::take(&mut self.log);
+        events.extend(self.elections.iter().flat_map(Elections::take));
         for entry in self.folder.path().read_dir()? {
             let path = entry?.path();
             if is_history(&path) {

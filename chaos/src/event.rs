@@ -65,6 +65,8 @@ pub(crate) enum What {
     Stops { victim: u32 },
     /// It goes on.
     Continued { victim: u32 },
+    /// The Sentinels have another primary, or the same anew; `lossy` if grants are expected to be lost by it.
+    Elected { epoch: u64, primary: String, lossy: bool },
     /// Nothing will be broken any more.
     Calm,
     /// A client did not end when told to.

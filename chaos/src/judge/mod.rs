@@ -48,6 +48,8 @@ pub(crate) struct Verdict {
     pub(crate) faults: BTreeMap<Fault, usize>,
     /// Faults after which another server was primary.
     pub(crate) failovers: usize,
+    /// Elections among Sentinels, whoever asked for them.
+    pub(crate) elections: usize,
     /// Grants that a fault took from their holders before their time. None of them is a violation where
     /// the fault destroys data.
     pub(crate) lost_grants: usize,
@@ -131,6 +133,7 @@ fn judge_part(events: &[Event], verdict: &mut Verdict) {
                 verdict.failovers += usize::from(fault.is_failover());
                 *verdict.faults.entry(*fault).or_default() += 1;
             }
+            What::Elected { .. } => verdict.elections += 1,
             What::Stuck { victim, log } => {
                 let what = format!("client {victim} did not end: {log}");
                 verdict.violations.push(Violation::new(Rule::Stuck, what));

@@ -110,6 +110,10 @@ impl Ops {
                     self.broken[*place].span.end = at;
                 }
             }
+            What::Elected { lossy, .. } => {
+                let (start, end) = (at.saturating_sub(ELECTION), at + MOVE);
+                self.broken.push(Broken { span: Span { start, end }, lossy: *lossy });
+            }
             What::Kills { victim } => _ = self.killed.insert(*victim, at),
             What::Stops { victim } => {
                 let spans = self.stopped.entry(*victim).or_default();
@@ -179,6 +183,11 @@ impl Op {
         }
     }
 }
+
+/// Longer than it takes the driver to see an election.
+const ELECTION: u64 = 200_000_000;
+/// Longer than it takes clients to hear of one, and to leave a primary that is none any more.
+const MOVE: u64 = 1_500_000_000;
 
 fn op_of(what: &What) -> Option<u64> {
     match what {

@@ -104,6 +104,16 @@ fn a_fault_that_keeps_the_data_excuses_nothing() {
 }
 
 #[test]
+fn an_election_that_nobody_asked_for_excuses_what_replicas_need_not_have() {
+    let overlap = |lossy| {
+        let elected = What::Elected { epoch: 2, primary: "there".to_owned(), lossy };
+        History::new().hold(1, 5, 10, 50).hold(2, 6, 30, 60).with(20, 0, elected).violated()
+    };
+    assert_eq!(overlap(true), []);
+    assert_eq!(overlap(false), [Rule::Overlap]);
+}
+
+#[test]
 fn a_lock_that_is_gone_before_its_time_is_seen() {
     let held = || History::new().asked(9, 1).granted(10, 1, 5, 100);
     let lost = |at| held().with(at, 1, What::Lost { op: 1, reason: "TakenOver".to_owned() });

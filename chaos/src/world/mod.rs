@@ -1,6 +1,7 @@
 //! The servers of a shape: how clients reach them, and how they are broken.
 
 mod cluster;
+mod elections;
 mod network;
 mod quorum;
 mod sentinel;
@@ -12,6 +13,7 @@ use mainstay_core::Clock;
 use mainstay_lock::{Locks, Quorum as QuorumOf, Redis, RedisLocks};
 use mainstay_testkit::redis::command;
 
+pub(crate) use self::elections::Elections;
 use self::{
     cluster::Cluster,
     quorum::Quorum,
@@ -77,6 +79,14 @@ impl World {
             Self::Sentinel(world) => world.mend(step).await,
             Self::Cluster(world) => world.mend(step).await,
             Self::Quorum(world) => world.mend(step).await,
+        }
+    }
+
+    /// Notes elections from now on, where Sentinels elect.
+    pub(crate) fn elections(&self) -> Option<Elections> {
+        match self {
+            Self::Sentinel(world) => Some(world.elections()),
+            Self::Single(_) | Self::Cluster(_) | Self::Quorum(_) => None,
         }
     }
 

@@ -10,6 +10,7 @@ use mainstay_testkit::{
 };
 
 use super::{
+    elections::Elections,
     network::Network,
     single::{break_by_command, mend_by_command},
 };
@@ -48,7 +49,16 @@ impl Sentinel {
     /// Whatever the replica that takes over had not got is gone, and the old primary may grant until it is told.
     /// Unless all replicas have what anybody is told of.
     pub(crate) fn is_lossy(&self, fault: Fault) -> bool {
-        fault == Fault::FlushAll || (fault.is_failover() && self.replicas < REPLICAS)
+        fault == Fault::FlushAll || (fault.is_failover() && self.loses_in_elections())
+    }
+
+    fn loses_in_elections(&self) -> bool {
+        self.replicas < REPLICAS
+    }
+
+    pub(crate) fn elections(&self) -> Elections {
+        let (sentinels, name) = (self.servers.addrs().to_vec(), self.servers.name().to_owned());
+        Elections::watch(sentinels, name, self.loses_in_elections())
     }
 
     pub(crate) async fn strike(&mut self, step: &Step) -> Result<()> {
@@ -83,7 +93,7 @@ impl Sentinel {
     pub(crate) async fn mend(&mut self, step: &Step) -> Result<()> {
         let old = std::mem::take(&mut self.old);
         if let Some(primary) = old.first() {
-            let new = self.servers.primary_after(*primary, PATIENCE).await?;
+            self.servers.primary_after(*primary, PATIENCE).await?;
             self.servers.resume()?;
             self.servers.restart().await?;
             if step.fault != Fault::Failover {
@@ -92,12 +102,14 @@ impl Sentinel {
                 Clock::boot().sleep(while_two).await;
             }
             self.servers.join().await?;
+            let new = self.servers.primary().await?;
             let port = new.port().to_string();
-            for addr in old {
+            for addr in old.into_iter().filter(|addr| *addr != new) {
                 command(addr, &["REPLICAOF", "127.0.0.1", &port]).await?;
             }
             self.mend_networks().await;
-            return in_sync(new).await;
+            self.in_sync().await?;
+            return Ok(self.servers.settled(PATIENCE).await?);
         }
         self.mend_networks().await;
         self.servers.resume()?;
@@ -108,6 +120,19 @@ impl Sentinel {
         for network in &self.networks {
             network.mend().await;
         }
+    }
+
+    /// Waits until the primary has both of its replicas. Which one that is may change once more meanwhile: a
+    /// Sentinel that cannot reach a new primary at once has another one elected.
+    async fn in_sync(&self) -> Result<()> {
+        let both = || async {
+            let primary = self.servers.primary().await.map_err(|error| error.to_string())?;
+            let info = command(primary, &["INFO", "replication"]).await;
+            let info = info.map_err(|error| error.to_string())?.to_string();
+            if info.matches("state=online").count() == 2 { Ok(()) } else { Err(info) }
+        };
+        eventually(PATIENCE, both).await.map_err(|late| late.to_string())?;
+        Ok(())
     }
 
     /// After another fault it takes the Sentinels a moment to see a replica that is fit.
@@ -129,18 +154,6 @@ impl Sentinel {
         let pick = usize::try_from(step.pick % replicas.len().max(1) as u64)?;
         replicas.into_iter().nth(pick).ok_or_else(|| "there is no replica".into())
     }
-}
-
-/// Waits until a primary has both of its replicas.
-async fn in_sync(primary: SocketAddr) -> Result<()> {
-    let both = || async {
-        let info =
-            command(primary, &["INFO", "replication"]).await.map_err(|error| error.to_string())?;
-        let online = info.to_string().matches("state=online").count();
-        if online == 2 { Ok(()) } else { Err(info.to_string()) }
-    };
-    eventually(PATIENCE, both).await.map_err(|late| late.to_string())?;
-    Ok(())
 }
 
 /// Of the test kit's primary.

@@ -5,7 +5,7 @@ use std::{
 };
 
 use super::{
-    client::command,
+    client::{Reply, command},
     node,
     tls::{TlsFiles, encrypted},
 };
@@ -216,6 +216,29 @@ impl Sentinel {
         .map_err(|late| late.while_waiting_for("a new primary"))
     }
 
+    /// Waits until all Sentinels name the same primary, of the same epoch, and no failover is under way.
+    ///
+    /// Another one may have begun an election of its own before it heard how the last one ended: then the
+    /// primary changes once more.
+    ///
+    /// # Errors
+    ///
+    /// When that does not happen within `deadline`.
+    pub async fn settled(&self, deadline: Duration) -> Result<(), KitError> {
+        eventually(deadline, || async {
+            let mut views = Vec::new();
+            for sentinel in self.addrs() {
+                let view = command(sentinel, &["SENTINEL", "MASTER", NAME]).await?;
+                views.push(view_of(&view).ok_or_else(|| KitError::answer(sentinel, view))?);
+            }
+            let calm = views.iter().all(|view| *view == views[0] && view.flags == "master");
+            calm.then_some(())
+                .ok_or_else(|| KitError::answer("the Sentinels", format!("{views:?}")))
+        })
+        .await
+        .map_err(|late| late.while_waiting_for("Sentinels that agree"))
+    }
+
     /// Kills the primary (SIGKILL) and returns where it was.
     ///
     /// # Errors
@@ -366,6 +389,25 @@ async fn lock_out(node: SocketAddr, user: &str) -> Result<(), KitError> {
     command(node, &["ACL", "SETUSER", user, "-@all"]).await?;
     command(node, &["CLIENT", "KILL", "USER", user]).await?;
     Ok(())
+}
+
+/// What a Sentinel says of the primary.
+#[derive(Debug, PartialEq, Eq)]
+struct View {
+    primary: SocketAddr,
+    epoch: u64,
+    flags: String,
+}
+
+/// Reads the answer to `SENTINEL MASTER`: names and values in turn.
+fn view_of(answer: &Reply) -> Option<View> {
+    let words: Vec<_> = answer.list().iter().filter_map(Reply::text).collect();
+    let field = |name| words.chunks(2).find_map(|pair| (pair[0] == name).then(|| pair.get(1)))?;
+    Some(View {
+        primary: parse_addr([*field("ip")?, field("port")?].into_iter())?,
+        epoch: field("config-epoch")?.parse().ok()?,
+        flags: (*field("flags")?).to_owned(),
+    })
 }
 
 /// The primary, in the words of one Sentinel.
