@@ -71,7 +71,7 @@ impl Kind {
     #[must_use]
     pub const fn debian_packages(self) -> &'static [&'static str] {
         match self {
-            Self::Redis => &["redis-server", "redis-sentinel"],
+            Self::Redis => &["redis-server", "redis-sentinel", "libfaketime"],
             Self::Postgres => &["postgresql"],
             Self::MariaDb => &["mariadb-server"],
             Self::RabbitMq => &["rabbitmq-server"],

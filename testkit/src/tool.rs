@@ -12,7 +12,7 @@ use crate::{KitError, time::within};
 /// How long a tool such as `initdb` may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A program that a server needs.
+/// A program, or a library, that a server needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tool {
     /// File name.
@@ -74,7 +74,9 @@ fn version(folder: &Path) -> Vec<u64> {
 
 fn is_program(file: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    let is_library = file.to_string_lossy().contains(".so");
+    fs::metadata(file)
+        .is_ok_and(|meta| meta.is_file() && (is_library || meta.permissions().mode() & 0o111 != 0))
 }
 
 /// Runs a tool to its end and returns what it printed.

@@ -24,11 +24,12 @@ impl Locks {
     /// | the server is killed and restarted empty | its locks are gone: two may hold one until the old holder is told, on its reconnect, or its lease ends; fences rise all the same |
     /// | keys are flushed or evicted | as above, told by the next renewal |
     /// | a primary fails over to a replica | grants that the replica had not got are lost: see [`RedisLocks::replicated`] |
-    /// | the server's clock steps back | fences go on rising; leases last longer by the step |
+    /// | the server's clock steps back | leases last longer by the step; fences go on rising while somebody holds the lock or waits for it |
     /// | it steps forward | leases end early by the step, and their holders are told by the next renewal |
     ///
-    /// Fences of a name fall back only if the data are lost *and* the clock was stepped back further
-    /// than the time since.
+    /// Fences of a name fall back only if the clock steps back further than the time since its last grant, while
+    /// nobody has the lock or after its data were lost. Who checks fences then refuses holders until the clock
+    /// has caught up.
     ///
     /// # Errors
     ///

@@ -41,8 +41,8 @@ pub use text::{MalformedToken, Token};
 /// | the process dies | its tokens are gone, and invalid | the tokens stay |
 /// | the server is restarted empty, or flushed | | its tokens are invalid, never first a second time |
 /// | a primary fails over to a replica that has not seen the use | | first a second time, under another number |
-/// | the calendar is set back | numbers go on rising | the same |
-/// | the data are lost *and* the calendar was set back further than the time since | numbers may come again | the same |
+/// | the calendar is set back | numbers go on rising | the same, if by less than a day |
+/// | the data are lost *and* the calendar was set back further than the time since | numbers may come again | the same, or it was set back by a day |
 ///
 /// For the failover and the last row, keep the token itself in a unique column as well.
 ///
@@ -54,7 +54,7 @@ pub use text::{MalformedToken, Token};
 /// # Cost
 ///
 /// In process one map operation under a mutex; memory is the tokens that have not expired, so bound who may
-/// ask for forms. On Redis one round trip and one key a token, one short-lived key a scope; all keys
+/// ask for forms. On Redis one round trip and one key a token, one key a scope for a day after its last use; all keys
 /// of a scope share its hash tag: `{mainstay:token1:<scope>}:..`.
 ///
 /// # Examples

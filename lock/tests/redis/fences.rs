@@ -1,9 +1,9 @@
 //! Fences rise whatever happens to the server's data and clock.
 
-use mainstay_lock::{Fence, key};
+use mainstay_lock::{Fence, FencedStore, Redis, key};
 use mainstay_testkit::redis::{Reply, Single};
 
-use crate::{client, common::all_have_an_end, key_of, keys, ms, until_empty, within};
+use crate::{SOON, client, common::all_have_an_end, key_of, keys, ms, until_empty, within};
 
 #[tokio::test]
 async fn fences_rise_over_flushes_and_deletions() {
@@ -35,6 +35,52 @@ pub(crate) async fn stepped_back(server: &Single, name: &str, by: i64) -> Fence 
 }
 
 const SECOND: i64 = 1_000_000;
+
+#[tokio::test]
+async fn fences_rise_over_a_clock_that_is_set_back_under_a_holder() {
+    let server = Single::start_with_clock().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    let mut holder = within(one.lock("a")).await.unwrap();
+    for hours in 1..=3 {
+        let waiter = tokio::spawn(two.lock("a").into_future());
+        crate::until_waiting(&one, "a", 1).await;
+        server.set_clock(-3_600_000 * hours).unwrap();
+        let fence = holder.fence();
+        holder.release().await;
+        let next = within(waiter).await.unwrap().unwrap();
+        assert!(next.fence() > fence, "{} after {fence}", next.fence());
+        holder = within(async {
+            next.release().await;
+            one.lock("a").await.unwrap()
+        })
+        .await;
+        assert!(holder.fence() > next.fence(), "{} after {}", holder.fence(), next.fence());
+    }
+}
+
+/// Nothing is kept of a lock that nobody has, so its fences are the time alone. A store that checks them errs on
+/// the safe side: it refuses until the clock has caught up.
+#[tokio::test]
+async fn fences_fall_where_a_clock_is_set_back_while_nobody_has_the_lock() {
+    let server = Single::start_with_clock().await.unwrap();
+    let locks = client(&server);
+    let store = FencedStore::new(Redis::open(&server.url()).unwrap());
+    let guard = within(locks.lock("a")).await.unwrap();
+    store.set("it", "first", guard.fence(), SOON * 240).await.unwrap();
+    guard.release().await;
+    until_gone(&server, "a").await;
+    server.set_clock(-3_600_000).unwrap();
+    let next = within(locks.lock("a")).await.unwrap();
+    assert!(next.fence() < guard.fence(), "{} after {}", next.fence(), guard.fence());
+    let error = store.set("it", "second", next.fence(), SOON).await.unwrap_err();
+    assert!(error.is_fenced(), "{error}");
+}
+
+async fn until_gone(server: &Single, name: &str) {
+    let held = key_of(name, "held");
+    let gone = || async { server.command(&["EXISTS", &held]).await.unwrap() == Reply::Int(0) };
+    mainstay_testkit::eventually(SOON, gone).await.unwrap();
+}
 
 #[tokio::test]
 async fn a_clock_that_stepped_back_leaves_a_fence_behind_until_it_caught_up() {

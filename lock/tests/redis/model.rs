@@ -1,21 +1,22 @@
 //! Random histories of scripts and clients together, on a real server: what must hold whatever happens.
 //!
 //! Pushes are lost (connections are cut) and doubled (recorded, and published again late), requests are
-//! dropped at any moment, leases end, locks are forced, the server stalls, forgets its scripts, and loses
-//! the data of a name, as a failover to an empty replica does. What is checked:
+//! dropped at any moment, leases end or are extended, locks are forced, the server stalls, forgets its scripts,
+//! has its clock set back, and loses the data of a name, as a failover to an empty replica does. What is checked:
 //!
 //! - who believes to hold, by its own deadline, is alone, or reads beside readers;
 //! - whoever asks after a fence was seen gets a higher one, and none is given twice;
 //! - when all is quiet, everybody who waits is served, and no key is left: nobody renews what nobody holds.
 //!
 //! A name that was forced, or lost its data, has two believers for a while. Those who had asked by then are
-//! left out of the first check from there on, not of the others. Steps of the server's clock are in `fences.rs`.
+//! left out of the first check from there on. Fences of a name that nobody holds may fall where the clock is set
+//! back, or where data are lost while it is behind: then they are compared with those of present holders only.
 
 use std::{
     collections::{HashSet, VecDeque},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
 };
 
@@ -55,9 +56,14 @@ enum Op {
     Leave {
         who: usize,
     },
+    /// Lets a lease last for so long that what is left of it in the end is seen.
+    Extend {
+        who: usize,
+    },
     Force,
     LoseData,
     CutConnections,
+    StepBack(i64),
     Stall(u64),
     PublishAgain,
     ForgetScripts,
@@ -71,8 +77,10 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         10 => asks.prop_map(|(who, shared, wait, fixed)| Op::Ask { who, shared, wait, fixed }),
         8 => (0..CALLERS).prop_map(|who| Op::Leave { who }),
+        3 => (0..CALLERS).prop_map(|who| Op::Extend { who }),
         1 => Just(Op::Force),
-        1 => Just(Op::LoseData),
+        2 => Just(Op::LoseData),
+        1 => (5_i64..150).prop_map(Op::StepBack),
         1 => Just(Op::CutConnections),
         1 => (5_u64..40).prop_map(Op::Stall),
         2 => Just(Op::PublishAgain),
@@ -90,11 +98,13 @@ struct World {
     clients: Vec<Locks>,
     redis: Redis,
     pushes: Pushes,
+    /// How many milliseconds the server's clock is behind.
+    behind: Arc<AtomicI64>,
 }
 
 impl World {
     async fn start() -> Self {
-        let server = Single::start().await.unwrap();
+        let server = Single::start_with_clock().await.unwrap();
         let connect = || Redis::builder(&server.url()).unwrap().budget(ms(1_000)).build().unwrap();
         let locks = || Locks::builder().lease(ms(LEASE)).redis(connect());
         let clients: Vec<_> = (0..CLIENTS).map(|_| locks()).collect();
@@ -102,7 +112,8 @@ impl World {
             // Each listens from here on.
             client.lock("warm").await.unwrap().release().await;
         }
-        let world = Self { redis: connect(), server, clients, pushes: Arc::default() };
+        let (pushes, behind) = Default::default();
+        let world = Self { redis: connect(), server, clients, pushes, behind };
         world.record().await;
         world
     }
@@ -134,6 +145,18 @@ impl World {
         eventually(SOON, || self.server.command(command)).await.unwrap()
     }
 
+    fn step_back(&self, millis: i64) {
+        let behind = self.behind.fetch_add(millis, Ordering::SeqCst) + millis;
+        self.server.set_clock(-behind).unwrap();
+    }
+
+    /// The server's time, as a fence.
+    async fn time(&self) -> Fence {
+        let time = self.run(&["TIME"]).await;
+        let part = |index: usize| time.list()[index].text().unwrap().parse::<i64>().unwrap();
+        Fence::new(part(0) * 1_000_000 + part(1))
+    }
+
     async fn publish_again(&self) {
         let pushes: Vec<_> = self.pushes.lock().unwrap().iter().cloned().collect();
         for (channel, message) in pushes {
@@ -147,37 +170,77 @@ impl World {
 /// The fences of one name.
 #[derive(Default)]
 struct Fences {
+    /// As long as nothing happened after which they may fall.
+    since: Era,
     highest: Option<Fence>,
     seen: HashSet<Fence>,
     wrong: Option<String>,
 }
 
+/// How often the clock was set back, and how often data were lost while it was behind the fences.
+type Era = (i64, usize);
+
+/// What a request's fence must be above.
+struct Floor {
+    since: Era,
+    highest: Option<Fence>,
+    /// Of those who held the name when it was asked for, in whatever era.
+    beside: Vec<(Fence, Believer)>,
+}
+
 impl Fences {
-    fn note(&mut self, fence: Fence, floor: Option<Fence>) {
-        if !self.seen.insert(fence) {
-            self.wrong = Some(format!("fence {fence} was given twice"));
+    fn enter(&mut self, era: Era) {
+        if self.since != era {
+            *self = Self { since: era, wrong: self.wrong.take(), ..Self::default() };
         }
-        if floor.is_some_and(|floor| fence <= floor) {
-            self.wrong = Some(format!("fence {fence} for one who asked after {floor:?}"));
+    }
+
+    fn note(&mut self, fence: Fence, floor: &Floor, era: Era) {
+        self.enter(era);
+        let beside = floor.beside.iter().filter(|(_, other)| other.believes());
+        let beside = beside.map(|(fence, _)| *fence).max();
+        // Of a name that nobody has nothing is known but the time: set back, it gives lower fences.
+        let before = floor.highest.filter(|_| floor.since == era);
+        if before.max(beside).is_some_and(|floor| fence <= floor) {
+            self.wrong = Some(format!("fence {fence} after {before:?} and beside {beside:?}"));
         }
-        self.highest = self.highest.max(Some(fence));
+        if floor.since == era {
+            if !self.seen.insert(fence) {
+                self.wrong = Some(format!("fence {fence} was given twice"));
+            }
+            self.highest = self.highest.max(Some(fence));
+        }
     }
 }
 
 type Seen = Arc<Mutex<Option<Result<LockGuard, LockError>>>>;
 
-struct Caller {
-    task: JoinHandle<()>,
+/// One who may believe to hold the name.
+#[derive(Clone, Default)]
+struct Believer {
     seen: Seen,
-    shared: bool,
     /// It asked before the name was forced or lost its data.
-    left_out: bool,
+    left_out: Arc<AtomicBool>,
 }
 
-impl Caller {
-    fn believes(&self) -> bool {
-        matches!(&*self.seen.lock().unwrap(), Some(Ok(guard)) if guard.is_held())
+impl Believer {
+    fn fence(&self) -> Option<Fence> {
+        match &*self.seen.lock().unwrap() {
+            Some(Ok(guard)) if guard.is_held() => Some(guard.fence()),
+            _ => None,
+        }
     }
+
+    fn believes(&self) -> bool {
+        !self.left_out.load(Ordering::SeqCst) && self.fence().is_some()
+    }
+}
+
+struct Caller {
+    task: JoinHandle<()>,
+    who: Believer,
+    shared: bool,
+    renewed: bool,
 }
 
 /// One name and those who ask for it.
@@ -185,6 +248,8 @@ struct History<'a> {
     world: &'a World,
     name: String,
     callers: Vec<Option<Caller>>,
+    /// How often data were lost while the clock was behind the fences.
+    losses: Arc<AtomicUsize>,
     fences: Arc<Mutex<Fences>>,
 }
 
@@ -193,7 +258,7 @@ impl<'a> History<'a> {
         static NUMBER: AtomicUsize = AtomicUsize::new(0);
         let name = format!("model-{:04}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let callers = (0..CALLERS).map(|_| None).collect();
-        Self { world, name, callers, fences: Arc::default() }
+        Self { world, name, callers, losses: Arc::default(), fences: Arc::default() }
     }
 
     async fn apply(&mut self, op: &Op) {
@@ -203,9 +268,11 @@ impl<'a> History<'a> {
             Op::Leave { who } => {
                 if let Some(caller) = self.callers[who].take() {
                     caller.task.abort();
-                    drop(caller.seen.lock().unwrap().take());
+                    drop(caller.who.seen.lock().unwrap().take());
                 }
             }
+            Op::Extend { who } => self.extend(who).await,
+            Op::StepBack(millis) => self.world.step_back(millis),
             Op::Force => {
                 self.leave_out();
                 _ = self.world.clients[0].force_release(&*self.name, "model").await;
@@ -217,6 +284,10 @@ impl<'a> History<'a> {
                 let mut command = vec!["DEL"];
                 command.extend(keys.iter().map(String::as_str));
                 self.world.run(&command).await;
+                let now = self.world.time().await;
+                if self.fences.lock().unwrap().highest.is_some_and(|highest| highest >= now) {
+                    self.losses.fetch_add(1, Ordering::SeqCst);
+                }
             }
             Op::CutConnections => {
                 for kind in ["normal", "pubsub"] {
@@ -239,27 +310,52 @@ impl<'a> History<'a> {
         if let Some(lease) = fixed {
             request = request.fixed_lease(ms(lease));
         }
-        let (seen, fences) = (Seen::default(), self.fences.clone());
-        let (tell, floor) = (seen.clone(), fences.lock().unwrap().highest);
+        let (who_asks, fences) = (Believer::default(), self.fences.clone());
+        let (tell, floor) = (who_asks.seen.clone(), self.floor());
+        let (behind, losses) = (self.world.behind.clone(), self.losses.clone());
         let task = tokio::spawn(async move {
             let result = request.await;
             if let Ok(guard) = &result {
-                fences.lock().unwrap().note(guard.fence(), floor);
+                let era = (behind.load(Ordering::SeqCst), losses.load(Ordering::SeqCst));
+                fences.lock().unwrap().note(guard.fence(), &floor, era);
             }
             *tell.lock().unwrap() = Some(result);
         });
-        self.callers[who] = Some(Caller { task, seen, shared, left_out: false });
+        self.callers[who] = Some(Caller { task, who: who_asks, shared, renewed: fixed.is_none() });
+    }
+
+    fn floor(&self) -> Floor {
+        let since = (self.world.behind.load(Ordering::SeqCst), self.losses.load(Ordering::SeqCst));
+        let mut fences = self.fences.lock().unwrap();
+        fences.enter(since);
+        let holds = |caller: &Caller| Some((caller.who.fence()?, caller.who.clone()));
+        let beside = self.callers.iter().flatten().filter_map(holds).collect();
+        Floor { since, highest: fences.highest, beside }
+    }
+
+    async fn extend(&self, who: usize) {
+        // One that is not renewed may be over before it is known that it was extended.
+        let Some(caller) = self.callers[who].as_ref().filter(|caller| caller.renewed) else {
+            return;
+        };
+        let mut seen = caller.who.seen.lock().unwrap().take();
+        if let Some(Ok(guard)) = &mut seen {
+            _ = guard.extend(SOON * 4).await;
+        }
+        // Where nothing was there yet, it may be by now.
+        let mut place = caller.who.seen.lock().unwrap();
+        *place = seen.or(place.take());
     }
 
     fn leave_out(&mut self) {
-        for caller in self.callers.iter_mut().flatten() {
-            caller.left_out = true;
+        for caller in self.callers.iter().flatten() {
+            caller.who.left_out.store(true, Ordering::SeqCst);
         }
     }
 
     /// Without an await in it: whoever believes at the end believed at its beginning.
     fn check(&self) -> Result<(), String> {
-        let believes = |caller: &&Caller| !caller.left_out && caller.believes();
+        let believes = |caller: &&Caller| caller.who.believes();
         let believers: Vec<_> = self.callers.iter().flatten().filter(believes).collect();
         let writers = believers.iter().filter(|caller| !caller.shared).count();
         if writers > 0 && believers.len() > 1 {
@@ -279,7 +375,8 @@ impl<'a> History<'a> {
     /// Drops what callers have; an error while some of them wait.
     fn let_go(&mut self) -> Result<(), String> {
         self.check()?;
-        let answered = |caller: &mut Caller| caller.seen.lock().unwrap().is_some();
+        // What it has goes here: others that asked later look at it still.
+        let answered = |caller: &mut Caller| caller.who.seen.lock().unwrap().take().is_some();
         for caller in &mut self.callers {
             caller.take_if(answered);
         }

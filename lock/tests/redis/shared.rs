@@ -191,3 +191,18 @@ async fn readers_and_writers_whose_connections_are_killed_never_overlap() {
     while_connections_are_cut(&server, 10, tasks).await;
     until_empty(&server).await;
 }
+
+/// A renewal does not bring back a reader that the server does not know, beside those it knows.
+#[tokio::test]
+async fn a_renewal_does_not_make_a_reader_of_one_that_is_gone() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    let gone = read(&one).await;
+    server.command(&["DEL", &key_of("a", "held")]).await.unwrap();
+    let reader = read(&two).await;
+    let extended = gone.extend(SOON * 4).await;
+    assert!(extended.as_ref().is_err_and(|error| error.is_lost()), "{extended:?}");
+    assert_eq!(one.inspect("a").await.unwrap().reader_count, 1);
+    reader.release().await;
+    until_empty(&server).await;
+}

@@ -80,7 +80,8 @@ async fn everything_ends_and_repetitions_follow_the_first_use() {
     let Consumed::First { number } = first else { panic!("{first:?}") };
     assert_eq!(tokens.consume(FORM, &token).await.unwrap(), Consumed::Replay { number });
     let short = tokens.issue(FORM, ms(20)).await.unwrap();
-    server.command(&["DEL", &name]).await.unwrap();
+    let last = format!("{{mainstay:token1:{FORM}}}:last");
+    server.command(&["DEL", &name, &last]).await.unwrap();
     until_empty(&server).await;
     for ended in [&token, &short] {
         assert!(tokens.consume(FORM, ended).await.unwrap_err().is_invalid());
@@ -104,6 +105,21 @@ async fn numbers_rise_although_the_clock_stepped_back() {
         panic!("a time")
     };
     assert!(left > 50_000, "kept until the clock has caught up, not for {left} ms");
+}
+
+/// Long after the last number was drawn.
+#[tokio::test]
+async fn numbers_rise_over_a_clock_that_is_set_back_by_hours() {
+    let server = Single::start_with_clock().await.unwrap();
+    let tokens = patient(&server);
+    let mut last = 0;
+    for hours in [0, 1, 5, 20] {
+        server.set_clock(-3_600_000 * hours).unwrap();
+        let token = tokens.issue(FORM, ms(60_000)).await.unwrap();
+        let number = tokens.consume(FORM, &token).await.unwrap().number();
+        assert!(number > last, "{number} after {last}, {hours} hours back");
+        last = number;
+    }
 }
 
 /// The token was used, and the answer never came.

@@ -15,8 +15,8 @@ use mainstay_testkit::{
 
 use crate::{
     SOON, client,
-    common::{cut_connections, while_connections_are_cut},
-    keys, ms, short_lived, until_empty, until_waiting, within,
+    common::{cut_connections, scripts_run, while_connections_are_cut},
+    key_of, ms, short_lived, until_empty, until_waiting, within,
 };
 
 #[tokio::test]
@@ -99,6 +99,32 @@ async fn an_acquire_that_the_server_does_too_late_is_not_done() {
     let set = eventually(SOON, || async { done().await.ok_or("nothing was run") }).await.unwrap();
     assert_eq!(set, None, "the lock was taken for nobody");
     drop(within(locks.lock("a")).await.unwrap());
+    until_empty(&server).await;
+}
+
+/// What was asked in time looks late to it; its answer tells its time, and the second attempt is in time.
+#[tokio::test]
+async fn a_request_to_a_server_whose_clock_was_set_forward_is_made_again() {
+    let server = Single::start_with_clock().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    for locks in [&one, &two] {
+        within(locks.read_write("a").read()).await.unwrap().release().await;
+        within(locks.lock("a")).await.unwrap().release().await;
+    }
+    for (round, scripts) in [(1, 2), (2, 2), (3, 1)] {
+        if scripts == 2 {
+            server.set_clock(round * 3_600_000).unwrap();
+        }
+        let before = scripts_run(&server).await;
+        let guard = if round == 1 {
+            within(one.lock("a")).await.unwrap()
+        } else {
+            within(two.read_write("a").read()).await.unwrap()
+        };
+        assert_eq!(scripts_run(&server).await - before, scripts, "in round {round}");
+        assert!(guard.is_held());
+        guard.release().await;
+    }
     until_empty(&server).await;
 }
 
@@ -245,9 +271,8 @@ async fn a_lock_taken_away_is_told_across_processes() {
 }
 
 /// After a failover some listen at the new primary and some still at the old one, a replica by now, where
-/// what is published arrives as well.
-#[tokio::test]
-async fn a_waiter_that_is_passed_over_does_not_hear_of_its_grant_through_a_replica() {
+/// what is published arrives as well. `behind_another` is a reader that another one lets in.
+async fn passed_over_and_heard_of_through_a_replica(behind_another: bool) {
     let (server, replica) = (Single::start().await.unwrap(), Single::start().await.unwrap());
     let port = server.addr().port().to_string();
     replica.command(&["REPLICAOF", "127.0.0.1", &port]).await.unwrap();
@@ -255,12 +280,19 @@ async fn a_waiter_that_is_passed_over_does_not_hear_of_its_grant_through_a_repli
     let waiting = Redis::open(&proxy.url(&server.url())).unwrap();
     let (one, two) = (client(&server), Locks::builder().wait(SOON).redis(waiting));
     let guard = within(one.lock("a")).await.unwrap();
-    let waiter = tokio::spawn(two.lock("a").into_future());
-    until_waiting(&one, "a", 1).await;
+    let lock = two.read_write("a");
+    let (first, waiter) = if behind_another {
+        let first = tokio::spawn(one.read_write("a").read().into_future());
+        until_waiting(&one, "a", 1).await;
+        (Some(first), lock.read())
+    } else {
+        (None, lock.write())
+    };
+    let waiter = tokio::spawn(waiter.into_future());
+    until_waiting(&one, "a", if behind_another { 2 } else { 1 }).await;
 
     // The owner that waits begins with its channel; its process listens at the replica now.
-    let queue = keys(&server).await.into_iter().find(|key| key.ends_with(":queue")).unwrap();
-    let owner = server.command(&["ZRANGE", &queue, "0", "-1"]).await.unwrap();
+    let owner = server.command(&["ZRANGE", &key_of("a", "queue"), "-1", "-1"]).await.unwrap();
     let channel = format!("mainstay:lock1:{}", &owner.list()[0].text().unwrap()[..16]);
     let elsewhere = Redis::open(&replica.url()).unwrap();
     let mut listener = elsewhere.subscribe(channel.clone());
@@ -282,13 +314,27 @@ async fn a_waiter_that_is_passed_over_does_not_hear_of_its_grant_through_a_repli
     };
     eventually(SOON, gone).await.unwrap();
     guard.release().await;
+    if let Some(first) = first {
+        within(first).await.unwrap().unwrap().release().await;
+    }
     drop(within(one.lock("a")).await.unwrap());
     published("marker").await.unwrap();
     while heard != Some("marker".into()) {
         heard = text(within(listener.recv()).await);
-        assert!(!heard.as_ref().is_some_and(|heard| heard.starts_with("grant")), "{heard:?}");
+        let told = |heard: &String| heard.starts_with("grant") || heard.starts_with("share");
+        assert!(!heard.as_ref().is_some_and(told), "{heard:?}");
     }
     waiter.abort();
+}
+
+#[tokio::test]
+async fn a_waiter_that_is_passed_over_does_not_hear_of_its_grant_through_a_replica() {
+    passed_over_and_heard_of_through_a_replica(false).await;
+}
+
+#[tokio::test]
+async fn a_reader_that_is_passed_over_does_not_hear_of_its_share_through_a_replica() {
+    passed_over_and_heard_of_through_a_replica(true).await;
 }
 
 /// The question after a reconnect is refused, as by a server that is loading: the place in the queue is not.

@@ -1,6 +1,7 @@
 //! Redis: single, with Sentinels, and as a Cluster.
 
 mod client;
+mod clock;
 mod cluster;
 mod node;
 mod sentinel;
@@ -18,4 +19,9 @@ use crate::Tool;
 pub use crate::shared::redis as shared;
 
 /// What the handles of this module run.
-pub(crate) const TOOLS: &[Tool] = &[node::SERVER, node::SENTINEL];
+pub(crate) const TOOLS: &[Tool] = &[
+    node::SERVER,
+    node::SENTINEL,
+    #[cfg(target_os = "linux")]
+    clock::FAKETIME,
+];

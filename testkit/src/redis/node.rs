@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use super::clock::ServerClock;
 use crate::{
     KitError, Server, Tool, find, lease::Port, probe, process::Launch, workspace::Workspace,
 };
@@ -42,6 +43,16 @@ pub(super) fn node(
     server(workspace, vec![port], ("redis", SERVER), &settings)
 }
 
+/// A node with a clock of its own.
+pub(super) fn node_with_clock(
+    workspace: &Arc<Workspace>,
+    port: Port,
+    clock: &ServerClock,
+) -> Result<Server, KitError> {
+    let launch = launch(workspace, port.number(), ("redis", SERVER), SETTINGS)?;
+    Ok(serve(workspace, vec![port], clock.worn_by(launch)?))
+}
+
 /// A Sentinel that listens on `port`.
 pub(super) fn sentinel(
     workspace: &Arc<Workspace>,
@@ -66,15 +77,27 @@ pub(super) fn node_with_bus(
 fn server(
     workspace: &Arc<Workspace>,
     ports: Vec<Port>,
-    (kind, tool): (&str, Tool),
+    program: (&str, Tool),
     settings: &str,
 ) -> Result<Server, KitError> {
-    let number = ports[0].number();
-    let name = format!("{kind}-{number}");
+    let launch = launch(workspace, ports[0].number(), program, settings)?;
+    Ok(serve(workspace, ports, launch))
+}
+
+fn launch(
+    workspace: &Workspace,
+    port: u16,
+    (kind, tool): (&str, Tool),
+    settings: &str,
+) -> Result<Launch, KitError> {
+    let name = format!("{kind}-{port}");
     let folder = workspace.folder(&name)?;
-    let config = format!("port {number}\ndir {}\n{settings}", folder.display());
+    let config = format!("port {port}\ndir {}\n{settings}", folder.display());
     let file = workspace.file(&format!("{name}.conf"), &config)?;
-    let launch = Launch::new(name, find(tool)?, &folder).args([file]);
-    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, number));
-    Ok(Server::new(launch, addr, probe::redis, Arc::clone(workspace), ports))
+    Ok(Launch::new(name, find(tool)?, &folder).args([file]))
+}
+
+fn serve(workspace: &Arc<Workspace>, ports: Vec<Port>, launch: Launch) -> Server {
+    let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, ports[0].number()));
+    Server::new(launch, addr, probe::redis, Arc::clone(workspace), ports)
 }

@@ -2,6 +2,7 @@ use std::{fs, io, net::SocketAddr, sync::Arc};
 
 use super::{
     client::command,
+    clock::ServerClock,
     node,
     tls::{TlsFiles, encrypted},
 };
@@ -18,6 +19,7 @@ use crate::{
 pub struct Single {
     server: Server,
     tls: Option<SocketAddr>,
+    clock: Option<ServerClock>,
 }
 
 is_a_server!(Single);
@@ -57,7 +59,37 @@ impl Single {
         let mut server = node::node(&workspace, port, &settings)?;
         server.start().await?;
         let tls = Some(encrypted(server.addr()));
-        Ok(Self { server, tls })
+        Ok(Self { server, tls, clock: None })
+    }
+
+    /// Starts a Redis whose clock can be [set](Self::set_clock), and that keeps nothing. Linux only.
+    ///
+    /// # Errors
+    ///
+    /// When `redis-server` or `libfaketime` is not installed, or it does not start.
+    pub async fn start_with_clock() -> Result<Self, KitError> {
+        let _slot = StartSlot::take().await?;
+        let workspace = Arc::new(Workspace::new()?);
+        let clock = ServerClock::new(&workspace)?;
+        let mut server = node::node_with_clock(&workspace, Port::free()?, &clock)?;
+        server.start().await?;
+        if let Some(pid) = server.pid() {
+            ServerClock::tidy(pid);
+        }
+        Ok(Self { server, tls: None, clock: Some(clock) })
+    }
+
+    /// Sets the server's clock to the machine's and so many milliseconds, fewer than none to set it back.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be written.
+    ///
+    /// # Panics
+    ///
+    /// Unless it was started by [`start_with_clock`](Self::start_with_clock).
+    pub fn set_clock(&self, millis: i64) -> Result<(), KitError> {
+        self.clock.as_ref().expect("started without a clock of its own").set(millis)
     }
 
     async fn with(settings: &str) -> Result<Self, KitError> {
@@ -65,7 +97,7 @@ impl Single {
         let workspace = Arc::new(Workspace::new()?);
         let mut server = node::node(&workspace, Port::free()?, settings)?;
         server.start().await?;
-        Ok(Self { server, tls: None })
+        Ok(Self { server, tls: None, clock: None })
     }
 
     /// Where it speaks TLS.

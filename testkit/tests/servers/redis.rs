@@ -49,3 +49,21 @@ async fn redis_sits_behind_a_proxy() {
     command(proxy.addr(), &["SET", "k", "w"]).await.unwrap_err();
     assert_eq!(redis.command(&["GET", "k"]).await.unwrap().text(), Some("w"));
 }
+
+#[tokio::test]
+async fn a_clock_is_set_for_one_server_alone() {
+    let (set, other) = (Single::start_with_clock().await.unwrap(), Single::start().await.unwrap());
+    let seconds = async |server: &Single| {
+        let time = server.command(&["TIME"]).await.unwrap();
+        time.list()[0].text().unwrap().parse::<i64>().unwrap()
+    };
+    for apart in [3_600, -3_600] {
+        set.set_clock(apart * 1_000).unwrap();
+        let seen = seconds(&set).await - seconds(&other).await;
+        assert!((seen - apart).abs() < 60, "{seen} s apart, not {apart}");
+    }
+    // Leases end by it.
+    set.command(&["SET", "k", "v", "PX", "60000"]).await.unwrap();
+    set.set_clock(0).unwrap();
+    assert_eq!(set.command(&["EXISTS", "k"]).await.unwrap(), Reply::Int(0));
+}
