@@ -1,9 +1,9 @@
 //! Commits that are refused, cut off or given up, on a server that waits for a word before it commits.
 
 use mainstay_lock::{FenceError, LockGuard, Locks, Tx};
-use mainstay_testkit::{eventually, proxy::Proxy};
-use sqlx::{Pool, Postgres, postgres::PgPoolOptions};
-use tokio::task::JoinHandle;
+use mainstay_testkit::{eventually, mariadb::MariaDb, proxy::Proxy};
+use sqlx::{MySql, Pool, Postgres, mysql::MySqlPoolOptions, postgres::PgPoolOptions};
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::{
     Broken, SOON,
@@ -68,6 +68,40 @@ async fn a_commit_whose_answer_is_lost_is_unknown() {
     // Here it was committed, whatever the client thinks.
     slow.go_on().await;
     eventually(SOON, || async { slow.db.total().await == 7 }).await.unwrap();
+    assert!(locks.try_lock("order:1").await.unwrap().is_some());
+}
+
+/// The same on MariaDB, on a server of its own: what stops a commit there stops everybody's.
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_unknown_on_mariadb() {
+    let (server, locks) = (MariaDb::start().await.unwrap(), Locks::in_process());
+    let db = Db::of(&server).await;
+    let proxy = server.proxy().await.unwrap();
+    let pool = MySqlPoolOptions::new().connect(&proxy.url(&db.url)).await.unwrap();
+    let mut gate = db.pool.acquire().await.unwrap().detach();
+    let ((wrote, written), (go, goes)) = (oneshot::channel(), oneshot::channel::<()>());
+    let guard = locks.lock("order:1").await.unwrap();
+    let running = tokio::spawn(async move {
+        let body = |mut tx: Tx<MySql>| async move {
+            write::<MySql>(&mut tx, 7).await?;
+            wrote.send(()).unwrap();
+            goes.await.unwrap();
+            Ok(())
+        };
+        guard.transaction(&pool, body).await
+    });
+    within(written).await.unwrap();
+    MySql::run(&mut gate, "FLUSH TABLES WITH READ LOCK").await.unwrap();
+    go.send(()).unwrap();
+    let stopped = "SELECT count(*) FROM information_schema.processlist \
+                   WHERE info = 'COMMIT' AND state LIKE 'Waiting for %'";
+    eventually(SOON, || async { db.number(stopped).await == 1 }).await.unwrap();
+    proxy.reset();
+    let lost = fence_error(within(running).await.unwrap());
+    assert!(lost.is_unknown() && !lost.is_lost(), "{lost}");
+    // Here, too, it was committed, whatever the client thinks.
+    MySql::run(&mut gate, "UNLOCK TABLES").await.unwrap();
+    eventually(SOON, || async { db.total().await == 7 }).await.unwrap();
     assert!(locks.try_lock("order:1").await.unwrap().is_some());
 }
 

@@ -41,11 +41,14 @@ pub(crate) struct Db<DB: Kit> {
 impl<DB: Kit> Db<DB> {
     /// With fences, and accounts 1 and 2 that have nothing.
     pub(crate) async fn fresh() -> Self {
-        let db = DB::empty().await;
-        create_fence_table(&db.pool).await.unwrap();
-        db.run("CREATE TABLE account (id BIGINT PRIMARY KEY, total BIGINT NOT NULL)").await;
-        db.run("INSERT INTO account VALUES (1, 0), (2, 0)").await;
-        db
+        DB::empty().await.furnished().await
+    }
+
+    async fn furnished(self) -> Self {
+        create_fence_table(&self.pool).await.unwrap();
+        self.run("CREATE TABLE account (id BIGINT PRIMARY KEY, total BIGINT NOT NULL)").await;
+        self.run("INSERT INTO account VALUES (1, 0), (2, 0)").await;
+        self
     }
 
     pub(crate) async fn run(&self, sql: &str) {
@@ -58,6 +61,15 @@ impl<DB: Kit> Db<DB> {
 
     pub(crate) async fn total(&self) -> i64 {
         self.number(TOTAL).await
+    }
+}
+
+impl Db<MySql> {
+    /// As [`fresh`](Self::fresh), on a server of the test's own.
+    pub(crate) async fn of(server: &mariadb::MariaDb) -> Self {
+        let url = server.url();
+        let pool = MySqlPoolOptions::new().max_connections(20).connect(&url).await.unwrap();
+        Self { pool, url, _dir: None }.furnished().await
     }
 }
 
