@@ -26,9 +26,13 @@ async fn dropped_anywhere_it_is_whole_and_over_when_the_lock_is_free<DB: Kit>() 
     // and an answer may be there before the poll that waits for it.
     for (behind_the_body, most) in [(false, 100), (true, 8)] {
         let (mut dropped, mut committed, mut finished) = (0, 0, 0);
-        for (polls, moment) in (1..=most)
-            .flat_map(|polls| [Moment::Asleep, Moment::Woken].map(|moment| (polls, moment)))
-        {
+        let moments = (1..=most)
+            .flat_map(|polls| [Moment::Asleep, Moment::Woken].map(|moment| (polls, moment)));
+        // On a busy machine all answers may be there before they are polled for: then once more.
+        for (polls, moment) in (0..5).flat_map(|_| moments.clone()) {
+            if polls == 1 && dropped > 0 && finished > 0 {
+                break;
+            }
             let guard = within(locks.lock("order:1")).await.unwrap();
             let ended = AtomicBool::new(!behind_the_body);
             let run = guard.transaction(&db.pool, |tx| both(tx, total, &ended));
