@@ -118,7 +118,7 @@ static PUSHES_LOST: Stage = Stage {
     keys: 2,
     faults: &[Refuse],
     seconds: 3,
-    calm: 1,
+    calm: 0,
     parting: None,
 };
 

@@ -52,15 +52,15 @@ impl Habit {
             }
             Self::Hasty => wish(rng, 0..2, 60_000..60_001, 50, 0..10),
             Self::Relay => wish(rng, 2_000..3_000, 400..401, 0, 80..200),
-            Self::Patient => wish(rng, 9_000..9_001, 1_000..2_000, 0, 0..60),
+            Self::Patient => wish(rng, 12_000..12_001, 1_000..2_000, 0, 0..60),
             Self::Keep => wish(rng, 2_000..4_000, 400..900, 0, 100..1_500),
         }
     }
 
-    /// When nothing is broken any more: waits that must be served, and leases that outlast the look at
-    /// what was left behind.
+    /// When nothing is broken any more: waits that must be served, and leases that outlast them and the look
+    /// at what was left behind.
     pub(crate) fn calm_wish(rng: &mut Rng) -> Wish {
-        wish(rng, 15_000..15_001, 10_000..10_001, 15, 0..20)
+        wish(rng, 15_000..15_001, 60_000..60_001, 15, 0..20)
     }
 }
 
