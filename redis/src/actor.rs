@@ -185,15 +185,13 @@ impl Actor {
                     if let Some(cause) = self.settle(batch, answers, link.primary()) {
                         return cause;
                     }
+                    // Those who were answered together are about to call together.
+                    self.gather(CALL_AGAIN).await;
                 }
                 count = self.jobs.recv_many(&mut taken, BATCH), if self.may_take() => {
                     self.closed |= count == 0;
                     taken.drain(..).for_each(|job| self.take(Some(job)));
-                    if !link.is_idle() {
-                        // Those who were answered together are about to call together.
-                        tokio::task::yield_now().await;
-                        self.take_ready();
-                    }
+                    self.gather(CALL).await;
                 }
                 cause = &mut overtaken => return cause,
                 () = tick(&mut self.timer) => {
@@ -207,14 +205,14 @@ impl Actor {
 
     /// Writes what is queued now, as far as the window allows.
     async fn write(&mut self, link: &mut Link) {
-        while link.has_room() {
+        while link.has_room(self.backlog.len()) {
             // Nobody waits for the answer any more, and nothing was sent: leave it at that.
             self.backlog.retain(|job| !job.ticket.is_moot());
             if self.backlog.is_empty() {
                 return;
             }
             let count = self.backlog.len().min(BATCH);
-            link.write(join(self.backlog.drain(..count)), &self.clock).await;
+            link.write(join(self.backlog.drain(..count)), count, &self.clock).await;
         }
     }
 
@@ -350,12 +348,15 @@ impl Actor {
         !self.closed && self.backlog.len() < self.config.queue.max(1)
     }
 
-    /// Takes what is queued now, at most a batch.
-    fn take_ready(&mut self) {
-        while self.backlog.len() < BATCH {
-            match self.jobs.try_recv() {
-                Ok(job) => self.take(Some(job)),
-                Err(_) => return,
+    /// Lets other tasks run and takes what they call, at most a batch: what is written together costs less.
+    async fn gather(&mut self, rounds: usize) {
+        for _ in 0..rounds {
+            tokio::task::yield_now().await;
+            while self.may_take() && self.backlog.len() < BATCH {
+                match self.jobs.try_recv() {
+                    Ok(job) => self.take(Some(job)),
+                    Err(_) => break,
+                }
             }
         }
     }
@@ -395,6 +396,12 @@ impl Actor {
         tell(&self.name, &self.router, to, answer);
     }
 }
+
+/// How often others may run before what one of them called is written.
+const CALL: usize = 1;
+
+/// How often they may where they were answered: those whom another worker of the runtime took over need a bit longer.
+const CALL_AGAIN: usize = 2;
 
 impl Ticket {
     /// Whether to send a call once more: somebody waits for it, and it did not happen too often.

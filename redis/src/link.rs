@@ -36,6 +36,8 @@ pub(crate) struct Link {
 pub(crate) struct Batch {
     answers: Pin<Box<dyn Future<Output = Answers> + Send>>,
     pub(crate) tickets: Vec<Ticket>,
+    /// How many calls it is, those that were joined counted each.
+    calls: usize,
     pub(crate) written: Moment,
 }
 
@@ -46,8 +48,18 @@ pub(crate) type Answers = (Pipeline, RedisResult<Vec<Value>>);
 pub(crate) const BATCH: usize = 128;
 
 /// Batches on their way at once: one is answered while the next one travels. More would only make
-/// them smaller.
-const WINDOW: usize = 4;
+/// them smaller, and small ones cost the server and us more a call.
+const WINDOW: usize = 2;
+
+/// As many are on their way at once where that makes them no smaller than they should be, or where so little is on
+/// its way that whoever calls next had better not wait.
+const DEEP_WINDOW: usize = 8;
+
+/// A batch of so many calls gains little by more.
+const ENOUGH: usize = 32;
+
+/// Fewer calls on their way are few.
+const FEW: usize = 16;
 
 impl Link {
     /// Connects, closes the connection before at the server, and subscribes to every channel.
@@ -88,8 +100,15 @@ impl Link {
         self.identity.as_ref()
     }
 
-    pub(crate) fn has_room(&self) -> bool {
-        self.in_flight.len() < WINDOW
+    /// Whether to write a batch of so many calls now.
+    pub(crate) fn has_room(&self, calls: usize) -> bool {
+        let batches = self.in_flight.len();
+        batches < WINDOW
+            || batches < DEEP_WINDOW && (calls >= ENOUGH || self.calls_in_flight() < FEW)
+    }
+
+    fn calls_in_flight(&self) -> usize {
+        self.in_flight.iter().map(|batch| batch.calls).sum()
     }
 
     pub(crate) fn is_idle(&self) -> bool {
@@ -100,8 +119,8 @@ impl Link {
         &mut self.in_flight
     }
 
-    /// Hands a batch to the driver.
-    pub(crate) async fn write(&mut self, jobs: Vec<Job>, clock: &Clock) {
+    /// Hands a batch of so many calls to the driver.
+    pub(crate) async fn write(&mut self, jobs: Vec<Job>, calls: usize, clock: &Clock) {
         let (mut pipeline, mut tickets) = (Pipeline::new(), Vec::new());
         for job in jobs {
             if job.ticket.asking {
@@ -126,7 +145,7 @@ impl Link {
         if let Poll::Ready(early) = early {
             answers = Box::pin(ready(early));
         }
-        self.in_flight.push_back(Batch { answers, tickets, written });
+        self.in_flight.push_back(Batch { answers, tickets, calls, written });
     }
 
     /// Waits for the answers to the oldest batch. `None` when the connection is gone.
