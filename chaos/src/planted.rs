@@ -169,7 +169,7 @@ pub(crate) const PLANTED: &[Planted] = &[
         stage: &OVER_THE_END,
         rules: &[Rule::Overlap, Rule::Vanished],
         patches: &[Patch {
-            file: "commit.lua",
+            file: "quick.lua",
             from: "if record and string.sub(record, 1, OWNER) == owner then",
             to: "if record then",
         }],
@@ -258,11 +258,9 @@ pub(crate) const PLANTED: &[Planted] = &[
         rules: &[Rule::FenceOrder, Rule::FenceTwice],
         patches: &[
             Patch {
-                file: "commit.lua",
-                from: "    return now\n  end\n  return acquire",
-                to: "    local fence = call('INCR', held .. ':n') * SPAN\n    \
-                     write(held, owner, fence, metadata, now + lease * 1000, false)\n    \
-                     return { 1, fence, now }\n  end\n  return acquire",
+                file: "quick.lua",
+                from: "in_time(at) and call('SET'",
+                to: "in_time(at) and false and call('SET'",
             },
             Patch {
                 file: "commit.lua",

@@ -15,6 +15,8 @@ use crate::{
 };
 
 static RAISE: Script = Script::new(concat!(
+    include_str!("../scripts/head.lua"),
+    "\n",
     include_str!("../scripts/lane.lua"),
     "\n",
     include_str!("scripts/vote.lua"),

@@ -39,7 +39,7 @@ local function acquire(held, owner, lease, metadata, mode)
   return stand_in_line(held, owner, lease, metadata, mode)
 end
 
--- `record` is what the name's key holds.
+-- `record` is what the name's key holds, if it was fetched.
 local function release(held, record, owner, lease, metadata, used)
   local holder, fence = read(held, record)
   if holder == owner then
@@ -56,45 +56,33 @@ local function release(held, record, owner, lease, metadata, used)
   return had
 end
 
-local function take(held, at, stamp)
-  local refusal = veto and veto(tonumber(ARGV[at + 5]))
-  if refusal then
-    return refusal
-  end
-  local mode, owner, lease, metadata = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local not_after = tonumber(ARGV[at + 4])
-  if not_after > 0 and now > not_after then
+local function take(held, at)
+  if not in_time(at) then
     return { 4, now }
   end
-  if mode ~= 'poll' and not written[held] and call('SET', held, owner .. stamp .. metadata, 'NX', 'PX', lease) then
-    return now
-  end
-  return acquire(held, owner, lease, metadata, mode)
+  return acquire(held, ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at])
 end
 
-local function give(held, at)
+local function give(held, at, record)
   local owner, used = ARGV[at + 1], tonumber(ARGV[at + 4])
-  local record = call('GET', held)
-  if used and now > used then
-    if record and string.sub(record, 1, OWNER) == owner then
-      call('DEL', held)
-      written[held] = nil
-      return 1
-    end
-  end
   return release(held, record, owner, ARGV[at + 2], ARGV[at + 3], used)
 end
 
-local replies, at, stamp = {}, 1, ' ' .. digits(now) .. ' '
-for index = 1, #KEYS do
-  local act, size = take, TAKE
-  if ARGV[at] == 'release' then
-    act, size = give, 5
+local function act(held, at, tried, record)
+  local reply
+  if not tried and not written[held] then
+    reply, record = quick(held, at)
   end
-  local done, reply = pcall(act, KEYS[index], at, stamp)
-  if not done then
-    reply = redis.error_reply(type(reply) == 'table' and reply.err or reply)
+  if reply then
+    return reply
   end
-  replies[index], at = reply, at + size
+  return (ARGV[at] == 'release' and give or take)(held, at, record)
+end
+
+-- From the first call that is not quick.
+for index = first, #KEYS do
+  local at = 1 + (index - 1) * SIZE
+  local done, reply = pcall(act, KEYS[index], at, index == first, found)
+  replies[index], found = done and reply or failed(reply), nil
 end
 return replies

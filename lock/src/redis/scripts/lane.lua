@@ -1,4 +1,4 @@
--- Put before every script: the server's time, and the state of a name.
+-- Put behind head.lua: the state of a name.
 --
 -- A name has three keys. Scripts are given the first and make the others from it, under the same hash tag.
 --
@@ -15,14 +15,8 @@
 -- leases are in milliseconds. An owner is "channel:client:number", 16 hexadecimal digits each;
 -- one who wants to share has a `~` for the first colon.
 
-local call = redis.call
-local time = call('TIME')
-local now = time[1] * 1000000 + time[2]
-
 -- Holds a name in the place of an owner while readers share it, see readers.lua.
 local READERS = 'readers'
--- The length of an owner.
-local OWNER = 50
 -- A grant of fence F is one of F .. F + SPAN - 1: its process hands the lock on among its own waiters.
 local SPAN = 64
 -- A waiter that has not asked for so long (ms) is dead: it asks every 5 s.
@@ -31,9 +25,6 @@ local PATIENCE = 15000
 local EPOCH = 5000000
 -- A waiter that came so lately (us) need not have asked again.
 local FRESH = 1000000
-
--- A quorum's node may refuse to take part: then a call that takes has an argument more.
-local veto, TAKE = nil, 5
 
 -- In a Cluster: how long (ms) a grant lasts that is told by push, because a node counts its own listeners
 -- only. Whoever hears of it asks again at once.

@@ -1,4 +1,4 @@
--- Put behind lane.lua on a node of a quorum, before commit.lua or raise.lua. A server that lost its data has forgotten whom it
+-- Put behind head.lua on a node of a quorum. A server that lost its data has forgotten whom it
 -- gave its vote: for the longest lease after its start it gives none.
 --
 -- ARGV   for each call that takes, one more: how many seconds after its start the server votes
@@ -7,7 +7,6 @@
 -- Test   lock/tests/redis/quorum.rs
 
 local uptime
-TAKE = 6
 veto = function(votes_after)
   uptime = uptime or tonumber(string.match(call('INFO', 'server'), 'uptime_in_seconds:(%d+)'))
   if uptime < votes_after then
