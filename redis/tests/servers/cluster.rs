@@ -134,7 +134,8 @@ async fn the_order_of_calls_holds_when_a_node_hands_its_slots_over() {
     let slot = cluster.slot_of("list").await.unwrap();
     let old = cluster.primary_of(slot).await.unwrap();
     let replica = replica_of(old).await;
-    redis.eval(&APPEND, ["list"]).arg(0).call().await.unwrap();
+    let first = redis.eval(&APPEND, ["list"]).arg(0).call().await.unwrap();
+    let mut nodes = HashSet::from([first.primary().address().to_owned()]);
     let (mut calls, mut number) = (Vec::new(), 300);
     calls.extend((1..=300).map(|n| redis.eval(&APPEND, ["list"]).arg(n).call()));
     command(replica, &["CLUSTER", "FAILOVER"]).await.unwrap();
@@ -153,7 +154,6 @@ async fn the_order_of_calls_holds_when_a_node_hands_its_slots_over() {
         tokio::task::yield_now().await;
     }
     let mut done = 1;
-    let mut nodes = HashSet::new();
     for call in calls {
         match call.await {
             Ok(reply) => {
