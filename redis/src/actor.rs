@@ -19,7 +19,7 @@ use crate::{
     job::{Answer, Job, Ticket},
     join::join,
     lane::Lane,
-    link::{Answers, BATCH, Batch, Identity, Link},
+    link::{Answers, BATCH, Batch, ENOUGH, Identity, Link},
     place::Place,
     router::Router,
     server::{Name, Primary},
@@ -211,7 +211,7 @@ impl Actor {
             if self.backlog.is_empty() {
                 return;
             }
-            let count = self.backlog.len().min(BATCH);
+            let count = self.backlog.len().min(ENOUGH);
             link.write(join(self.backlog.drain(..count)), count, &self.clock).await;
         }
     }

@@ -44,7 +44,7 @@ pub(crate) struct Batch {
 /// The commands, for those that must be sent again, and what the server said.
 pub(crate) type Answers = (Pipeline, RedisResult<Vec<Value>>);
 
-/// Commands written together at most.
+/// Commands taken together at most.
 pub(crate) const BATCH: usize = 128;
 
 /// Batches on their way at once: one is answered while the next one travels. More would only make
@@ -55,8 +55,9 @@ const WINDOW: usize = 2;
 /// its way that whoever calls next had better not wait.
 const DEEP_WINDOW: usize = 8;
 
-/// A batch of so many calls gains little by more.
-const ENOUGH: usize = 32;
+/// A batch of so many calls gains little by more: what is over makes the next one, so that we encode and decode while
+/// the server works.
+pub(crate) const ENOUGH: usize = 32;
 
 /// Fewer calls on their way are few.
 const FEW: usize = 16;

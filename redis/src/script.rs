@@ -45,7 +45,7 @@ impl Script {
     ///
     /// # Cost
     ///
-    /// A server spends more on starting a script than on a command inside it. At most 64 calls are joined, so
+    /// A server spends more on starting a script than on a command inside it. At most 32 calls are joined, so
     /// that nobody else waits for long.
     pub const fn joined(text: &'static str) -> Self {
         Self { text, digest: OnceLock::new(), joined_keys: 1 }
