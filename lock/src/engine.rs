@@ -228,6 +228,13 @@ impl Engine {
         }
     }
 
+    pub(crate) fn bucket(&self, key: &Key) -> u32 {
+        match self {
+            Self::InProcess(_) => 0,
+            Self::Remote(backend) => backend.bucket(key),
+        }
+    }
+
     pub(crate) fn is_remote(&self) -> bool {
         matches!(self, Self::Remote(_))
     }

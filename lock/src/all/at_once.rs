@@ -23,12 +23,14 @@ enum Attempt {
 impl AtOnce {
     /// `probes` if somebody's holding one of them is no refusal yet.
     pub(super) fn new(locks: &Locks, keys: &[Key], probes: bool) -> Self {
-        let ask = |key| {
+        let ask = |key: &Key| {
             let mut request = locks.lock(key).wait(Duration::ZERO);
             request.terms.probes = probes;
             Attempt::Asked(request.into_future())
         };
-        Self { attempts: keys.iter().map(ask).collect() }
+        let mut keys: Vec<_> = keys.iter().collect();
+        keys.sort_by_key(|key| locks.manager().engine().bucket(key));
+        Self { attempts: keys.into_iter().map(ask).collect() }
     }
 
     /// All of them, or why not: an error that no waiting mends before one that it may.
@@ -57,6 +59,7 @@ impl AtOnce {
                 Attempt::Asked(_) => {}
             }
         }
+        guards.sort_by(|one, other| one.key().cmp(other.key()));
         Poll::Ready(refused.map_or(Ok(guards), Err))
     }
 }

@@ -66,7 +66,7 @@ impl IntoFuture for LockAll {
 /// # Cost
 ///
 /// Behind a backend, all of them are asked for at once and without waiting: one round trip where all of them are free,
-/// and on Redis one script, because calls that are made together share it. If one of them is held, the others are given
+/// and on Redis one script, in a Cluster one for each bucket of names, because calls that are made together share it. If one of them is held, the others are given
 /// back, and they are waited for one after another in the order of their names.
 #[must_use = "futures do nothing unless polled"]
 pub struct AcquireAll {

@@ -56,6 +56,12 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         false
     }
 
+    /// Names of one bucket cost less if they are asked for one after another, as [`Locks::lock_all`](crate::Locks::lock_all)
+    /// does. All are in one unless it says otherwise.
+    fn bucket(&self, _key: &Key) -> u32 {
+        0
+    }
+
     /// Takes a call without a future, to answer it through its [`Replier`] from wherever the answer comes up;
     /// or gives it back, and the method that it stands for is called on a task of its own.
     ///

@@ -106,6 +106,10 @@ impl Backend for RedisLocks {
         true
     }
 
+    fn bucket(&self, key: &Key) -> u32 {
+        bucket(key)
+    }
+
     async fn acquire(&self, claim: &Claim, queue: bool) -> Result<Answer, BackendError> {
         let (reply, answer) = Replier::channel();
         self.acquire_for(claim, queue, reply);

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use mainstay_lock::{LockGuard, Locks, Redis, RedisBuilder};
+use mainstay_lock::{Key, LockGuard, Locks, Redis, RedisBuilder};
 use mainstay_testkit::{
     eventually,
     redis::{Cluster, Sentinel, command},
@@ -150,4 +150,47 @@ async fn locks_of_all_nodes_are_renewed_although_one_node_is_down() {
     };
     assert_eq!(held(false), there.iter().filter(|there| !**there).count());
     cluster.resume().unwrap();
+}
+
+/// Names of a bucket are neighbours at their node, whatever stands between them in the order of names.
+#[tokio::test]
+async fn many_locks_take_one_script_for_each_bucket_of_a_cluster() {
+    let cluster = Cluster::start().await.unwrap();
+    let one = clustered(&cluster);
+    let names: Vec<_> = (0..600).map(|n| Key::new(&format!("order:{n}")).unwrap()).collect();
+    let bucket = |name: &Key| name.bucket(64.try_into().unwrap());
+    // Two buckets of one node.
+    let node = node_of(&cluster, &names[0]).await;
+    let (first, mut second) = (bucket(&names[0]), None);
+    for name in names.iter().filter(|name| bucket(name) != first) {
+        if node_of(&cluster, name).await == node {
+            second = Some(bucket(name));
+            break;
+        }
+    }
+    let some = names.iter().filter(|name| [Some(first), second].contains(&Some(bucket(name))));
+    let mut some: Vec<_> = some.cloned().collect();
+    some.sort();
+    assert!(!some.is_sorted_by_key(bucket) && some.len() > 4, "they alternate: {some:?}");
+    // So that the nodes know the script.
+    within(one.lock_all(some.clone())).await.unwrap().release().await;
+    let before = scripts_run(&cluster).await;
+    let set = within(one.lock_all(some)).await.unwrap();
+    assert_eq!(scripts_run(&cluster).await - before, 2);
+    assert!(set.guards().is_sorted_by_key(|guard| guard.key().clone()));
+}
+
+async fn node_of(cluster: &Cluster, name: &Key) -> SocketAddr {
+    let slot = cluster.slot_of(&key_of(name.as_str(), "held")).await.unwrap();
+    cluster.primary_of(slot).await.unwrap()
+}
+
+async fn scripts_run(cluster: &Cluster) -> u64 {
+    let mut run = 0;
+    for node in cluster.addrs() {
+        let stats = command(node, &["INFO", "commandstats"]).await.unwrap();
+        let calls = stats.field("cmdstat_evalsha").unwrap_or("calls=0,");
+        run += calls.split(['=', ',']).nth(1).unwrap().parse::<u64>().unwrap();
+    }
+    run
 }
