@@ -42,7 +42,8 @@ use crate::{
 /// One call each to acquire and to release, one command of the server for a free lock and two to free it;
 /// calls that are made at the same time share a script, and with it its overhead. A hand-over costs one push
 /// besides, and no call at the waiter; handing it on within a process costs no call at all.
-/// A request whose answer took so long that its caller has given up is refused by the server. A waiter asks every 5 s whether a push was lost. Renewals take one script for 100 leases.
+/// A request whose answer took so long that its caller has given up is refused by the server. A waiter asks every
+/// 5 s whether a push was lost. Renewals take one script for 100 leases, one `MGET` and a `PEXPIRE` each.
 /// Readers cost a script each to get in and out, and one more where the turn passes from a writer to readers.
 /// After each connect every waiter asks, and every holder has a look, once.
 ///
