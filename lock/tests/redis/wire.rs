@@ -2,7 +2,10 @@
 
 use futures_util::future::join_all;
 use mainstay_lock::{Locks, LostReason, ManualClock, Redis, RedisLocks, Released, key};
-use mainstay_testkit::{eventually, redis::Single};
+use mainstay_testkit::{
+    eventually,
+    redis::{Reply, Single},
+};
 
 use crate::{
     SOON, client,
@@ -184,6 +187,46 @@ async fn waiters_that_have_not_asked_for_long_are_passed_over() {
     dead_waiter(&server, &owner(DEAF, 1), LONG_AGO).await;
     guard.release().await;
     drop(within(waiter).await.unwrap().unwrap());
+}
+
+/// Waiters that came one soon after the other, none of them for long enough to ask again.
+#[tokio::test]
+async fn whoever_comes_sees_to_it_that_the_queue_lives_on() {
+    let server = Single::start().await.unwrap();
+    let (one, two) = (client(&server), client(&server));
+    let _guard = within(one.lock("a")).await.unwrap();
+    let dead = format!("{DEAF}:000000000000dead:0000000000000001");
+    dead_waiter(&server, &dead, LONG_AGO).await;
+    server.command(&["PEXPIRE", &key_of("a", "queue"), "9000"]).await.unwrap();
+    let _waiter = tokio::spawn(two.lock("a").into_future());
+    until_waiting(&one, "a", 2).await;
+    let left = server.command(&["PTTL", &key_of("a", "queue")]).await.unwrap();
+    assert!(matches!(left, Reply::Int(left) if left > 9_000), "{left:?}");
+}
+
+/// It came long ago, and asks: its turn is still before that of others.
+#[tokio::test]
+async fn a_waiter_that_asks_again_keeps_its_turn_however_long_ago_it_came() {
+    let server = Single::start().await.unwrap();
+    let (one, two, three) = (client(&server), client(&server), client(&server));
+    let guard = within(one.lock("a")).await.unwrap();
+    let first = tokio::spawn(two.lock("a").into_future());
+    until_waiting(&one, "a", 1).await;
+    let queue = key_of("a", "queue");
+    let head = server.command(&["ZRANGE", &queue, "0", "0"]).await.unwrap();
+    let entry = head.list()[0].text().unwrap().to_owned();
+    server.command(&["ZADD", &queue, "XX", "1", &entry]).await.unwrap();
+    // After a new connection every waiter asks.
+    server.command(&["CLIENT", "KILL", "TYPE", "pubsub"]).await.unwrap();
+    let asked = key_of("a", "asked");
+    let noted = || async { server.command(&["HLEN", &asked]).await.unwrap() == Reply::Int(1) };
+    eventually(SOON, noted).await.unwrap();
+    let _second = tokio::spawn(three.lock("a").into_future());
+    until_waiting(&one, "a", 2).await;
+    guard.release().await;
+    let next = within(first).await.unwrap().unwrap();
+    let info = one.inspect("a").await.unwrap();
+    assert_eq!((info.holder.unwrap().fence, info.waiters), (next.fence(), 1));
 }
 
 /// A push for a claim that this process does not know (any more) is given on.
