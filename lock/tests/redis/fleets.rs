@@ -183,24 +183,32 @@ impl Candidate {
     }
 }
 
+/// Whoever of one and two leads by now resigns, and the other one follows.
+pub(crate) async fn the_other_one_follows(
+    reign: &Mutex<Reign>,
+    [one, two]: [Candidate; 2],
+    before: &Leader,
+) {
+    let leads = reign.lock().unwrap().leader.unwrap();
+    let (mut leader, mut other) = if leads == "one" { (one, two) } else { (two, one) };
+    leader.stop().await;
+    let next = other.until_somebody_leads(reign, before.term.get()).await;
+    assert_ne!(next.candidate, before.candidate);
+    other.stop().await;
+}
+
 /// Before, during and after the failover at most one leads, in rising terms, and in the end somebody does.
 async fn leaders_do_not_overlap(mut fleet: Fleet) {
     let (redis, reign) = (fleet.redis(), Arc::default());
-    let mut one = Candidate::start(&Locks::builder().redis(redis.clone()), "one", &reign);
+    let one = Candidate::start(&Locks::builder().redis(redis.clone()), "one", &reign);
     let first = one.until_somebody_leads(&reign, 0).await;
-    let mut two = Candidate::start(&Locks::builder().redis(fleet.redis()), "two", &reign);
+    let two = Candidate::start(&Locks::builder().redis(fleet.redis()), "two", &reign);
     let held = key_of("job", "held");
     fleet.replicated(&redis, &held).await;
     fleet.fail_over(&held).await;
     let second = two.until_somebody_leads(&reign, 0).await;
     assert!(second.term >= first.term, "{second:?} after {first:?}");
-    // Whoever leads by now resigns, and the other one follows.
-    let leader = reign.lock().unwrap().leader.unwrap();
-    let (leader, other) = if leader == "one" { (&mut one, &mut two) } else { (&mut two, &mut one) };
-    leader.stop().await;
-    let third = other.until_somebody_leads(&reign, second.term.get()).await;
-    assert_ne!(third.candidate, second.candidate);
-    other.stop().await;
+    the_other_one_follows(&reign, [one, two], &second).await;
 }
 
 #[tokio::test]
