@@ -56,6 +56,31 @@ fn flush(run: &mut Vec<Job>, joined: &mut Vec<Job>) {
     joined.push(Job { command, ticket });
 }
 
+/// The calls that were joined to a command, each on its own; they are not joined again.
+pub(crate) fn split(mut job: Job) -> Vec<Job> {
+    let (Some(script), Answer::Parts(parts)) = (job.ticket.script, &mut job.ticket.answer) else {
+        return vec![job];
+    };
+    if parts.len() < 2 {
+        return vec![job];
+    }
+    let (count, keys, parts) = (parts.len(), script.joined_keys(), std::mem::take(parts));
+    let Job { command, ticket } = job;
+    let args = (command.args_iter().count() - HEAD - count * keys) / count;
+    let single = |(at, part): (usize, Ticket)| {
+        let mut single = Cmd::with_capacity(HEAD + keys + args, BYTES);
+        single.arg("EVALSHA").arg(script.digest()).arg(keys);
+        copy(&mut single, command.args_iter().skip(HEAD + at * keys).take(keys));
+        copy(&mut single, command.args_iter().skip(HEAD + count * keys + at * args).take(args));
+        let (deadline, strayed) = (part.deadline, ticket.strayed || part.strayed);
+        let answer = Answer::Parts(vec![part]);
+        let slot = ticket.slot;
+        let ticket = Ticket { slot, strayed, ..Ticket::new(Some(script), answer, deadline) };
+        Job { command: single, ticket }
+    };
+    parts.into_iter().enumerate().map(single).collect()
+}
+
 fn copy<'a>(command: &mut Cmd, args: impl Iterator<Item = Arg<&'a [u8]>>) {
     for arg in args {
         if let Arg::Simple(arg) = arg {

@@ -69,7 +69,8 @@
 //! to the node of its first key. What is promised above holds for each slot, and besides:
 //!
 //! - What a node refuses because of where slots are (`MOVED`, `ASK`, `TRYAGAIN`, `CLUSTERDOWN`) was not done,
-//!   and goes out again, there or elsewhere, within its budget. If it is spent the refusal is the answer.
+//!   and goes out again, there or elsewhere, within its budget. If it is spent the refusal is the answer. Calls
+//!   that were joined go out again on their own after `TRYAGAIN`: their keys may be on two nodes.
 //! - The order of calls of one slot holds across `MOVED`: nothing goes to the new node before the old one has
 //!   answered everything. Two exceptions beside the one for scripts: a call that got `TRYAGAIN` or
 //!   `CLUSTERDOWN` may be overtaken by others that were on their way, and what a dead node had not answered is

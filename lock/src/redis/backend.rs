@@ -1,6 +1,9 @@
 //! The seam.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use mainstay_core::Key;
@@ -10,7 +13,7 @@ use super::{
     RedisLocks,
     ask::{Mode, millis},
     names::{Held, bucket},
-    scripts::{FORCE, FORCE_IN_CLUSTER, INSPECT},
+    scripts::{FORCE, FORCE_IN_CLUSTER, INSPECT, INSPECT_IN_CLUSTER},
     store::Store,
     wire,
 };
@@ -128,12 +131,17 @@ impl Backend for RedisLocks {
         let groups = store.together(batch);
         let calls: Vec<_> = groups.iter().map(|group| store.renew(batch, group)).collect();
         let (mut results, mut broken) = (vec![Renewed::Unanswered; batch.len()], None);
-        for (group, call) in groups.iter().zip(calls) {
+        let mut calls: VecDeque<_> = groups.iter().map(Vec::as_slice).zip(calls).collect();
+        while let Some((group, call)) = calls.pop_front() {
             let renewed = call.await.and_then(|reply| reply.read::<Vec<i64>>());
             match renewed {
                 Ok(renewed) => group.iter().zip(renewed).for_each(|(at, renewed)| {
                     results[*at] = store.note_renewal(&batch[*at], renewed);
                 }),
+                // Each of them is on one node still.
+                Err(error) if group.len() > 1 && wire::is_torn(&error) => {
+                    calls.extend(group.chunks(1).map(|one| (one, store.renew(batch, one))));
+                }
                 Err(error) => {
                     tracing::debug!(%error, leases = group.len(), "renewals have no answer");
                     broken = Some(error);
@@ -170,8 +178,10 @@ impl Backend for RedisLocks {
     }
 
     async fn inspect(&self, key: &Key) -> Result<LockInfo, BackendError> {
-        let script = self.store.redis.eval(&INSPECT, [self.store.held(key).as_ref()]);
-        let reply = script.call().await.map_err(wire::failure)?;
+        let redis = &self.store.redis;
+        let script = if redis.is_cluster() { &INSPECT_IN_CLUSTER } else { &INSPECT };
+        let call = redis.eval(script, [self.store.held(key).as_ref()]).call();
+        let reply = call.await.map_err(wire::failure)?;
         wire::shown(key, reply)
     }
 }

@@ -45,3 +45,5 @@ pub(super) static FORCE: Script = Script::new(text!("head" "lane" "readers" "for
 pub(super) static FORCE_IN_CLUSTER: Script =
     Script::new(text!("head" "lane" "cluster" "readers" "force"));
 pub(super) static INSPECT: Script = Script::new(text!("head" "lane" "readers" "inspect"));
+pub(super) static INSPECT_IN_CLUSTER: Script =
+    Script::new(text!("head" "lane" "cluster" "readers" "inspect"));

@@ -61,9 +61,14 @@ use crate::{
 /// hears of it asks again at once, for the whole lease: one script more for each hand-over. A grant to a process
 /// that is gone so lasts a second, until the next waiter's look, 5 s after its last one at most; and so does a
 /// reader's share that is told by push. A request
-/// that reaches its node late is not refused as elsewhere, because nodes' clocks differ. While a slot migrates,
-/// calls about several of its locks at once fail, their renewal among them; those about readers, and about locks
-/// that somebody waits for, may. Let that take less than a third of the lease.
+/// that reaches its node late is not refused as elsewhere, because nodes' clocks differ.
+///
+/// While a slot migrates, a lock that nobody waits for is taken, renewed and given back as ever, and one that
+/// somebody waits for is renewed. What needs the queue is refused with `TRYAGAIN` until the slot has moved: to
+/// stand in line is an error then, a release is tried again, and those who wait keep their places for 15 s. Calls about
+/// readers are refused likewise, their renewals too, so let that take less than a third of a reader's lease. Leases and
+/// fences that have moved are judged by the clock of the new node: what it is ahead is taken off the lease.
+///
 /// `CLUSTER INFO`, `CLUSTER SLOTS` and `PING` must be allowed besides, and with Sentinels `ROLE`.
 ///
 /// # When the backend is down

@@ -171,6 +171,11 @@ pub(super) fn failure(error: RedisError) -> BackendError {
     }
 }
 
+/// Whether a call was refused because its keys are on two nodes, between which their slot migrates.
+pub(super) fn is_torn(error: &RedisError) -> bool {
+    matches!(error, RedisError::Refused { code, .. } if &**code == "TRYAGAIN")
+}
+
 pub(super) fn owner_of(text: &str) -> Option<Owner> {
     let (client, number) = text.split_once(':')?;
     let hex = |text| u64::from_str_radix(text, 16).ok();

@@ -10,6 +10,7 @@ mod fences;
 mod fleets;
 mod guarantees;
 mod incidents;
+mod migration;
 mod model;
 mod plain;
 mod quorum;

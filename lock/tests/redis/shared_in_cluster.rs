@@ -8,7 +8,7 @@ use mainstay_testkit::{
     redis::{Cluster, command},
 };
 
-use crate::{SOON, key_of, ms, until_waiting, within};
+use crate::{SOON, key_of, migration::Migration, ms, until_waiting, within};
 
 /// Longer than any wait of a test.
 const LONG: Duration = Duration::from_secs(120);
@@ -112,39 +112,6 @@ async fn readers_that_hear_of_their_turn_have_their_whole_leases() {
     assert!(within(two.try_lock(name)).await.unwrap().is_none());
 }
 
-struct Migration {
-    slot: String,
-    from: SocketAddr,
-    to: SocketAddr,
-}
-
-impl Migration {
-    async fn begin(cluster: &Cluster, key: &str) -> Self {
-        let slot = cluster.slot_of(key).await.unwrap();
-        let from = cluster.primary_of(slot).await.unwrap();
-        let to = cluster.addrs()[..3].iter().copied().find(|addr| *addr != from).unwrap();
-        let migration = Self { slot: slot.to_string(), from, to };
-        migration.set(to, "IMPORTING", from).await;
-        migration.set(from, "MIGRATING", to).await;
-        migration
-    }
-
-    async fn set(&self, at: SocketAddr, word: &str, other: SocketAddr) {
-        let id = command(other, &["CLUSTER", "MYID"]).await.unwrap().to_string();
-        command(at, &["CLUSTER", "SETSLOT", &self.slot, word, &id]).await.unwrap();
-    }
-
-    async fn carry(&self, key: &str) {
-        let port = self.to.port().to_string();
-        command(self.from, &["MIGRATE", "127.0.0.1", &port, key, "0", "5000"]).await.unwrap();
-    }
-
-    async fn end(&self) {
-        self.set(self.to, "NODE", self.to).await;
-        self.set(self.from, "NODE", self.to).await;
-    }
-}
-
 /// While its slot moves, what is known of a name is on two nodes: nobody takes a half for the whole.
 #[tokio::test]
 async fn readers_keep_writers_out_while_their_slot_migrates() {
@@ -158,15 +125,14 @@ async fn readers_keep_writers_out_while_their_slot_migrates() {
         within(two.read_write("a").try_read()).await.unwrap_err()
     };
     excluded().await;
-    for part in ["readers", "held"] {
+    for part in ["readers", "held", "shares"] {
         migration.carry(&key_of("a", part)).await;
         let error = excluded().await;
         assert!(matches!(error, LockError::Backend { .. }), "{error:?}");
         assert!(error.to_string().contains("TRYAGAIN"), "{error}");
     }
-    migration.carry(&key_of("a", "shares")).await;
-    let second = within(two.read_write("a").try_read()).await.unwrap().expect("beside the first");
     migration.end().await;
+    let second = within(two.read_write("a").try_read()).await.unwrap().expect("beside the first");
     first.extend(LONG).await.unwrap();
     assert!(within(two.try_lock("a")).await.unwrap().is_none());
     drop((first, second));

@@ -23,7 +23,7 @@ use super::{
     slot::SLOTS,
     table::{Table, Way},
 };
-use crate::{call::Call, error::Cause, job::Job, lane::Lane};
+use crate::{call::Call, error::Cause, job::Job, join::split, lane::Lane};
 
 /// Keeps the table of slots, and sees to commands that cannot go straight to a node.
 ///
@@ -131,7 +131,16 @@ impl Steward {
                 job.ticket.asking = true;
                 return self.queues.ask(to, *job);
             }
-            Refusal::Later => self.later.push(slot),
+            Refusal::Later => {
+                let torn = error.kind() == Some(redis::ServerErrorKind::TryAgain);
+                // While the slot migrates, what was joined is about keys of two nodes: each call has one of its own.
+                let jobs = if torn { split(*job) } else { vec![*job] };
+                if jobs.len() == 1 {
+                    self.later.push(slot);
+                }
+                jobs.into_iter().for_each(|job| self.queues.refuse(job, error.clone()));
+                return;
+            }
         }
         self.queues.refuse(*job, error);
     }

@@ -2,11 +2,15 @@
 --
 -- KEYS   the name's `held`
 -- ARGV   reason
--- Reply  1 it was held, 0 it was not, 2 readers share it still: call again
+-- Reply  1 it was held, 0 it was not, 2 readers share it still: call again; or the error TRYAGAIN, and nothing was done
 -- Cost   O(log waiters); 128 readers at most
 -- Test   lock/tests/redis/wire.rs
 
 local held = KEYS[1]
+local refusal = parted(held)
+if refusal then
+  return refusal
+end
 local holder, fence = read(held)
 if holder == READERS then
   reap(held)

@@ -2,11 +2,16 @@
 --
 -- KEYS   the name's `held`
 -- Reply  {waiters, now}, and if it is held: owner, fence, left (ms), metadata
+--        or the error TRYAGAIN
 --        if readers share it: {waiters, now, 'readers', how many}, and for the first 128 the same four
 -- Cost   O(1), O(readers) for 128 at most
 -- Test   lock/tests/redis/wire.rs
 
 local held = KEYS[1]
+local refusal = parted(held)
+if refusal then
+  return refusal
+end
 local shown = { call('ZCARD', (beside(held))), now }
 local owner, fence, metadata, ends = read(held)
 if owner == READERS then

@@ -29,6 +29,8 @@ local FRESH = 1000000
 -- In a Cluster: how long (ms) a grant lasts that is told by push, because a node counts its own listeners
 -- only. Whoever hears of it asks again at once.
 local CLAIM = nil
+-- In a Cluster: the refusal of a call about a name of which a part is on another node, see cluster.lua.
+local torn = nil
 
 local function digits(number)
   return string.format('%.0f', number)
@@ -37,6 +39,14 @@ end
 local function beside(held)
   local base = string.sub(held, 1, -5)
   return base .. 'queue', base .. 'asked'
+end
+
+-- Before the queue is looked at, and anything is changed: half of a name must not pass for all of it.
+local function together(held)
+  local refusal = torn and torn(held, beside(held))
+  if refusal then
+    error(refusal)
+  end
 end
 
 local function channel_of(owner)
@@ -106,6 +116,7 @@ local function waiter_of(asked, waiter, came)
 end
 
 local function leave_line(held, owner, lease, metadata)
+  together(held)
   local queue, asked = beside(held)
   call('HDEL', asked, owner)
   return call('ZREM', queue, entry(owner, lease, metadata))
@@ -115,6 +126,7 @@ end
 -- its fence, or nil and whether somebody may wait still. Reclaims 128 dead waiters a call at most: the
 -- next call goes on.
 local function promote(held, last, me)
+  together(held)
   local queue, asked = beside(held)
   for _ = 1, 128 do
     local waiter, came = unpack(call('ZPOPMIN', queue))
@@ -200,6 +212,9 @@ end
 local function stand_in_line(held, owner, lease, metadata, mode)
   local queue, asked = beside(held)
   local waiter, place, lives = entry(owner, lease, metadata), nil, nil
+  if mode ~= 'try' then
+    together(held)
+  end
   if mode == 'wait' then
     place, lives = come(held, queue, waiter)
   end

@@ -27,6 +27,13 @@ local function shared(held)
   return base .. 'readers', base .. 'shares'
 end
 
+-- Before anything is changed: the refusal of a call that is given the first key only, in a Cluster where another of
+-- them may be on another node.
+local function parted(held)
+  local queue, asked = beside(held)
+  return torn and torn(held, queue, asked, shared(held))
+end
+
 -- Forgets readers whose leases have ended: 128 a call at most, the next call goes on.
 local function reap(held)
   local readers, shares = shared(held)

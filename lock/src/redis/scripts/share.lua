@@ -61,6 +61,7 @@ local function join(held, owner, fence, lease, metadata, mode)
 end
 
 local function share(held, owner, lease, metadata, mode)
+  together(held)
   local holder, fence = holder_of(held)
   if holder == READERS then
     local joined = join(held, owner, fence, lease, metadata, mode)
@@ -81,6 +82,7 @@ local function share(held, owner, lease, metadata, mode)
 end
 
 local function leave(held, owner, lease, metadata)
+  together(held)
   local holder, fence = holder_of(held)
   if holder == owner then
     -- Its turn had come, and it had not shared the name yet.
