@@ -223,6 +223,7 @@ fn the_table_names_tests_that_exist() {
         include_str!("fences.rs"),
         include_str!("fleets.rs"),
         include_str!("guarantees.rs"),
+        include_str!("migration.rs"),
         include_str!("quorum.rs"),
         include_str!("quorum_losses.rs"),
         include_str!("reigns.rs"),
