@@ -19,7 +19,7 @@ use crate::{
     job::{Answer, Job, Ticket},
     join::join,
     lane::Lane,
-    link::{Answers, BATCH, Batch, ENOUGH, Identity, Link},
+    link::{BATCH, Batch, ENOUGH, Identity, Link},
     place::Place,
     router::Router,
     server::{Name, Primary},
@@ -84,7 +84,7 @@ impl Actor {
             let overtaken = self.place.clone().overtaken(link.primary().clone());
             let cause = self.serve(&mut link, pin!(overtaken)).await;
             for batch in link.in_flight().drain(..) {
-                self.lose(batch.tickets, &cause);
+                self.lose(batch.jobs, &cause);
             }
             self.before = link.identity().cloned().or(self.before.take());
             (self.leaving, self.refused) = (None, 0);
@@ -179,11 +179,9 @@ impl Actor {
                 // Answers first: one that came in time is not overtaken by its deadline.
                 biased;
                 answered = link.answered() => {
-                    let Some((batch, answers)) = answered else {
-                        return Cause::new("the connection was closed");
-                    };
-                    if let Some(cause) = self.settle(batch, answers, link.primary()) {
-                        return cause;
+                    match answered {
+                        Ok(batch) => self.settle(batch, link.primary()),
+                        Err(cause) => return cause,
                     }
                     // Those who were answered together are about to call together.
                     self.gather(CALL_AGAIN).await;
@@ -216,26 +214,12 @@ impl Actor {
         }
     }
 
-    /// Hands out the answers to a batch. Why the connection is of no more use, if so.
-    fn settle(
-        &mut self,
-        batch: Batch,
-        (commands, answers): Answers,
-        primary: &Arc<Primary>,
-    ) -> Option<Cause> {
-        let Batch { tickets, written, .. } = batch;
-        let answers = match answers {
-            Ok(answers) => answers,
-            Err(error) => {
-                let cause = Cause::new(error);
-                self.lose(tickets, &cause);
-                return Some(cause);
-            }
-        };
-        let mut answers = answers.into_iter();
-        for (mut ticket, command) in tickets.into_iter().zip(commands.cmd_iter()) {
-            match answers.next() {
-                Some(Value::ServerError(error)) => {
+    /// Hands out the answers to a batch.
+    fn settle(&mut self, batch: Batch, primary: &Arc<Primary>) {
+        let Batch { jobs, answers, written, .. } = batch;
+        for (Job { command, mut ticket }, answer) in jobs.into_iter().zip(answers) {
+            match answer {
+                Value::ServerError(error) => {
                     if forgot(&error) && ticket.reload() {
                         self.keep(command, ticket);
                         continue;
@@ -249,29 +233,25 @@ impl Actor {
                         self.answer(ticket, Err(self.name.refused(&error)));
                     }
                 }
-                Some(value) => {
-                    self.answer(ticket, Ok(Reply::new(value, written, primary.clone())));
-                }
-                None => self.lose(vec![ticket], &Cause::new("an answer is missing")),
+                value => self.answer(ticket, Ok(Reply::new(value, written, primary.clone()))),
             }
         }
-        None
     }
 
     /// Hands a command that belongs to another node to the Cluster; back if it is about something else.
-    fn redirect(&self, command: &Cmd, ticket: Ticket, error: &ServerError) -> Option<Ticket> {
+    fn redirect(&self, command: Cmd, ticket: Ticket, error: &ServerError) -> Option<Ticket> {
         let cluster = self.cluster.as_ref().and_then(Weak::upgrade);
         let Some(cluster) = cluster.filter(|_| ticket.is_wanted()) else { return Some(ticket) };
-        let job = Box::new(Job { command: command.clone(), ticket });
+        let job = Box::new(Job { command, ticket });
         let refused = Refused::read(job, error, self.name.text());
         refused.and_then(|refused| cluster.redirect(refused)).err().map(|job| job.ticket)
     }
 
     /// Keeps a command that the server has not done. It goes out again, in front of those that were not
     /// written yet and behind those that were refused before it, once everything on its way is answered.
-    fn keep(&mut self, command: &Cmd, ticket: Ticket) {
+    fn keep(&mut self, command: Cmd, ticket: Ticket) {
         let at = self.refused.min(self.backlog.len());
-        self.backlog.insert(at, Job { command: command.clone(), ticket });
+        self.backlog.insert(at, Job { command, ticket });
         self.refused = at + 1;
     }
 
@@ -298,7 +278,7 @@ impl Actor {
         let mut overdue = Vec::new();
         for batch in link.in_flight() {
             silence = silence.max(now.saturating_since(batch.written));
-            batch.tickets.iter_mut().for_each(|ticket| ticket.take_overdue(now, &mut overdue));
+            batch.jobs.iter_mut().for_each(|job| job.ticket.take_overdue(now, &mut overdue));
         }
         for answer in overdue {
             self.tell(answer, Err(self.name.unknown(silent())));
@@ -335,8 +315,8 @@ impl Actor {
         let waiting = self.backlog.iter().take(count).map(|job| job.ticket.deadline).min();
         let flying = link.and_then(|link| {
             let give_up = link.in_flight().front()?.written + self.config.give_up_after;
-            let tickets = link.in_flight().iter().flat_map(|batch| &batch.tickets);
-            let open = tickets.filter(|ticket| ticket.is_open()).take(count);
+            let tickets = link.in_flight().iter().flat_map(|batch| &batch.jobs);
+            let open = tickets.map(|job| &job.ticket).filter(|ticket| ticket.is_open()).take(count);
             Some(open.map(|ticket| ticket.deadline.min(give_up)).min().unwrap_or(give_up))
         });
         self.jumbled &= waiting.is_some() || flying.is_some();
@@ -382,9 +362,9 @@ impl Actor {
         self.answer(job.ticket, Err(self.name.failed(cause.clone())));
     }
 
-    fn lose(&self, tickets: Vec<Ticket>, cause: &Cause) {
-        for ticket in tickets {
-            self.answer(ticket, Err(self.name.unknown(cause.clone())));
+    fn lose(&self, jobs: Vec<Job>, cause: &Cause) {
+        for job in jobs {
+            self.answer(job.ticket, Err(self.name.unknown(cause.clone())));
         }
     }
 

@@ -175,21 +175,15 @@ impl RedisBuilder {
     /// Whether the addresses can be used with these settings.
     fn ready(&self, addresses: &[Address]) -> Result<(), RedisError> {
         for address in addresses {
-            if address.is_careless() {
-                return Err(RedisError::settings(
-                    "the client takes any certificate (`insecure`); name the authority that signed \
-                     the server's instead",
-                ));
+            if let Some(objection) = address.objection(self.has_tls()) {
+                return Err(RedisError::settings(objection));
             }
             if self.require_tls {
                 require_tls(address)?;
             }
         }
-        #[cfg(feature = "tls")]
-        if self.tls.is_some()
-            && self.server_tls != Some(true)
-            && !addresses.iter().any(Address::is_ours_to_encrypt)
-        {
+        let encrypted = self.server_tls == Some(true) || addresses.iter().any(Address::is_secure);
+        if self.has_tls() && !encrypted {
             return Err(RedisError::settings(
                 "there are settings for TLS, but it is plain text; write `rediss://`",
             ));
@@ -197,10 +191,21 @@ impl RedisBuilder {
         Ok(())
     }
 
+    #[cfg(feature = "tls")]
+    fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[expect(clippy::unused_self, reason = "only TLS has settings")]
+    fn has_tls(&self) -> bool {
+        false
+    }
+
     #[cfg_attr(not(feature = "tls"), expect(clippy::unused_self, reason = "only TLS has settings"))]
     fn server(&self, address: Address) -> Result<Server, RedisError> {
         #[cfg(feature = "tls")]
-        let tls = match (address.is_ours_to_encrypt(), &self.tls) {
+        let tls = match (address.is_secure(), &self.tls) {
             (true, Some(tls)) => Some(tls.clone()),
             (true, None) => Some(Tls::system()?),
             (false, _) => None,

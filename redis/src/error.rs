@@ -103,7 +103,7 @@ impl RedisError {
     }
 }
 
-/// What stood in the way; a driver's error is behind it.
+/// What stood in the way; the error of a library may be behind it.
 #[derive(Clone)]
 pub struct Cause(Arc<dyn Error + Send + Sync>);
 

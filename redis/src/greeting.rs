@@ -1,23 +1,24 @@
 //! What is said first on a new connection.
 
-use std::{str::FromStr, sync::Arc};
+use std::{future::poll_fn, str::FromStr, sync::Arc};
 
-use redis::{Pipeline, Value, aio::MultiplexedConnection};
+use redis::{Cmd, Value};
 
 use crate::{
     error::Cause,
     place::Place,
     server::{Name, Primary, Server},
+    socket::Socket,
 };
 
 /// What is said first on a new connection.
 pub(crate) struct Greeting {
-    pipeline: Pipeline,
     /// What each command is about, for the log.
-    about: Vec<About>,
+    commands: Vec<(About, Cmd)>,
 }
 
 enum About {
+    Login,
     Connection,
     Run,
     Role,
@@ -41,8 +42,14 @@ pub(crate) struct Told {
 }
 
 impl Greeting {
-    pub(crate) fn new(place: &Place, before: Option<&Identity>, channels: Vec<Arc<str>>) -> Self {
-        let mut greeting = Self { pipeline: Pipeline::new(), about: Vec::new() };
+    pub(crate) fn new(
+        place: &Place,
+        server: &Server,
+        before: Option<&Identity>,
+        channels: Vec<Arc<str>>,
+    ) -> Self {
+        let login = server.login().into_iter().map(|command| (About::Login, command));
+        let mut greeting = Self { commands: login.collect() };
         greeting.say(About::Connection, &["CLIENT", "INFO"]);
         greeting.say(About::Run, &["INFO", "server"]);
         match place {
@@ -63,24 +70,25 @@ impl Greeting {
     }
 
     fn say(&mut self, about: About, words: &[&str]) {
-        self.about.push(about);
-        let mut command = redis::Cmd::new();
+        let mut command = Cmd::new();
         words.iter().for_each(|word| _ = command.arg(word));
-        self.pipeline.add_command(command);
+        self.commands.push((about, command));
     }
 
     /// Sends it, and hears what the server tells.
     pub(crate) async fn exchange(
         self,
-        connection: &mut MultiplexedConnection,
+        socket: &mut Socket,
         server: &Server,
         mut epoch: Option<u64>,
     ) -> Result<Told, Cause> {
-        let count = self.about.len();
-        let answers = connection.send_packed_commands(&self.pipeline, 0, count).await;
+        self.commands.iter().for_each(|(_, command)| socket.put(command));
         let (mut identity, mut run_id) = (None, None);
-        for (about, answer) in self.about.into_iter().zip(answers.map_err(Cause::new)?) {
-            match (about, answer) {
+        for (about, _) in self.commands {
+            match (about, poll_fn(|cx| socket.poll(cx)).await?) {
+                (About::Login, Value::ServerError(error)) => {
+                    return Err(Cause::new(redis::RedisError::from(error)));
+                }
                 (about, Value::ServerError(error)) => warn(server, &about, &error),
                 (About::Connection, info) => identity = Identity::read(server.name(), info),
                 (About::Run, info) => run_id = field::<String>(info, "run_id:").map(Arc::from),
@@ -101,6 +109,7 @@ fn warn(server: &Server, about: &About, error: &redis::ServerError) {
         About::Connection | About::Before => "order across connections is not assured",
         About::Run => "restarts of the server are not told apart",
         About::Epoch => "elections are not told apart",
+        About::Login => "nothing can be asked",
         About::Role => "a demoted primary is not recognised",
         About::Channel(_) => "pushes are missed",
     };

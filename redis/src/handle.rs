@@ -114,9 +114,12 @@ impl Redis {
         Ok(RedisBuilder::new(Target::Cluster(nodes)))
     }
 
-    /// Sets clock and patience of a connection with the settings of `client`, whatever its own
-    /// protocol and time-outs are. One that does not check certificates is refused by
-    /// [`build`](RedisBuilder::build).
+    /// Sets clock and patience of a connection with the settings of `client`: address, user, database, TCP. Its own
+    /// protocol and time-outs do not matter.
+    ///
+    /// If the client is encrypted so are we, as with a `rediss://` URL. It does not show certificates of its own: give
+    /// them once more, by [`RedisBuilder::tls`](RedisBuilder). One that does not check the server's is refused
+    /// by [`build`](RedisBuilder::build).
     #[expect(clippy::needless_pass_by_value, reason = "it is handed over")]
     pub fn from_client(client: Client) -> RedisBuilder {
         RedisBuilder::new(Target::Single(Address::of(&client)))

@@ -97,8 +97,8 @@
 //!
 //! One connection and one task per [`Redis`], shared by its clones and by all channels; with Sentinels one more
 //! for each of them; in a Cluster one for each node and two besides, and 256 KiB for the way of each slot. One allocation and
-//! one wake-up per command beside the driver's; commands queued at the same time share one write and one
-//! read, 128 at most. No timer per command.
+//! one wake-up per command; commands queued at the same time share one write and one read, 128 at most. No timer
+//! per command.
 //!
 //! # Permissions
 //!
@@ -125,6 +125,7 @@ mod router;
 mod script;
 mod sentinel;
 mod server;
+mod socket;
 mod spawn;
 mod subscription;
 mod tell;
@@ -144,7 +145,7 @@ pub use subscription::{Push, Subscription};
 pub use tls::Tls;
 
 pub use mainstay_core::{Backoff, Clock, ManualClock, Moment};
-/// The driver: its commands and values are part of this crate's interface.
+/// Its commands and values are part of this crate's interface.
 pub use redis;
 
 /// The README's examples compile.

@@ -2,30 +2,28 @@
 
 use std::{
     collections::VecDeque,
-    future::{poll_fn, ready},
-    pin::Pin,
+    future::poll_fn,
     sync::Arc,
-    task::Poll,
+    task::{Context, Poll, ready},
 };
 
 use mainstay_core::{Clock, Moment};
-use redis::{Pipeline, PushKind, RedisResult, Value, aio::MultiplexedConnection};
-use tokio::{sync::Notify, task::unconstrained};
+use redis::{Value, cmd};
 
 pub(crate) use crate::greeting::Identity;
 use crate::{
     error::Cause,
     greeting::{Greeting, Told},
-    job::{Answer, Job, Ticket},
+    job::{Answer, Job},
     place::{Found, Place},
     router::Router,
     server::{Name, Primary},
+    socket::Socket,
 };
 
 /// One connection and what is on its way over it, oldest first.
 pub(crate) struct Link {
-    connection: MultiplexedConnection,
-    gone: Arc<Notify>,
+    socket: Socket,
     name: Name,
     primary: Arc<Primary>,
     identity: Option<Identity>,
@@ -34,15 +32,14 @@ pub(crate) struct Link {
 
 /// Commands that were written together.
 pub(crate) struct Batch {
-    answers: Pin<Box<dyn Future<Output = Answers> + Send>>,
-    pub(crate) tickets: Vec<Ticket>,
+    /// Those that must be sent again are needed again.
+    pub(crate) jobs: Vec<Job>,
+    /// What came back so far.
+    pub(crate) answers: Vec<Value>,
     /// How many calls it is, those that were joined counted each.
     calls: usize,
     pub(crate) written: Moment,
 }
-
-/// The commands, for those that must be sent again, and what the server said.
-pub(crate) type Answers = (Pipeline, RedisResult<Vec<Value>>);
 
 /// Commands taken together at most.
 pub(crate) const BATCH: usize = 128;
@@ -70,21 +67,14 @@ impl Link {
         before: Option<Identity>,
     ) -> Result<Self, Cause> {
         let Found { server, epoch } = place.find().await?;
-        let gone = Arc::new(Notify::new());
-        let (notify, pushes) = (gone.clone(), router.clone());
-        let mut connection = server
-            .connect(move |push| match push.kind {
-                PushKind::Disconnection => notify.notify_one(),
-                _ => pushes.deliver(push),
-            })
-            .await
-            .map_err(|cause| cause.of(server.name().text()))?;
+        let named = |cause: Cause| cause.of(server.name().text());
+        let mut socket = server.connect(router.clone()).await.map_err(named)?;
         let before = before.filter(|before| before.server == *server.name());
-        let greeting = Greeting::new(place, before.as_ref(), router.channels());
-        let told = greeting.exchange(&mut connection, &server, epoch).await?;
+        let greeting = Greeting::new(place, &server, before.as_ref(), router.channels());
+        let told = greeting.exchange(&mut socket, &server, epoch).await.map_err(named)?;
         let name = server.name().clone();
         let Told { identity, primary } = told;
-        Ok(Self { connection, gone, name, identity, primary, in_flight: VecDeque::new() })
+        Ok(Self { socket, name, identity, primary, in_flight: VecDeque::new() })
     }
 
     /// The server's name.
@@ -120,44 +110,61 @@ impl Link {
         &mut self.in_flight
     }
 
-    /// Hands a batch of so many calls to the driver.
+    /// Puts a batch of so many calls behind those that are on their way.
     pub(crate) async fn write(&mut self, jobs: Vec<Job>, calls: usize, clock: &Clock) {
-        let (mut pipeline, mut tickets) = (Pipeline::new(), Vec::new());
+        let written = clock.now();
+        let mut batch = Batch {
+            answers: Vec::with_capacity(jobs.len()),
+            jobs: Vec::with_capacity(jobs.len()),
+            calls,
+            written,
+        };
         for job in jobs {
             if job.ticket.asking {
-                pipeline.cmd("ASKING");
-                tickets.push(Ticket::new(None, Answer::Nobody, Moment::NEVER));
+                batch.put(
+                    &mut self.socket,
+                    Job::new(cmd("ASKING"), None, Answer::Nobody, Moment::NEVER),
+                );
             }
-            pipeline.add_command(job.command);
-            tickets.push(job.ticket);
+            batch.put(&mut self.socket, job);
         }
-        let mut connection = self.connection.clone();
-        let written = clock.now();
-        // Polled once here, it is in the driver's queue, which is longer than the window: so batches are
-        // written in this order although only the oldest is polled later.
-        let answers = async move {
-            let count = pipeline.len();
-            let answers = connection.send_packed_commands(&pipeline, 0, count).await;
-            (pipeline, answers)
-        };
-        let mut answers: Pin<Box<dyn Future<Output = Answers> + Send>> =
-            Box::pin(unconstrained(answers));
-        let early = poll_fn(|cx| Poll::Ready(answers.as_mut().poll(cx))).await;
-        if let Poll::Ready(early) = early {
-            answers = Box::pin(ready(early));
-        }
-        self.in_flight.push_back(Batch { answers, tickets, calls, written });
+        self.in_flight.push_back(batch);
+        // What cannot be written at once is while answers are waited for.
+        poll_fn(|cx| {
+            self.socket.flush(cx);
+            Poll::Ready(())
+        })
+        .await;
     }
 
-    /// Waits for the answers to the oldest batch. `None` when the connection is gone.
+    /// Waits for the answers to the oldest batch, or for why there will be none.
     ///
     /// Dropping the future loses nothing.
-    pub(crate) async fn answered(&mut self) -> Option<(Batch, Answers)> {
-        let Some(oldest) = self.in_flight.front_mut() else {
-            self.gone.notified().await;
-            return None;
-        };
-        let answers = oldest.answers.as_mut().await;
-        self.in_flight.pop_front().map(|batch| (batch, answers))
+    pub(crate) async fn answered(&mut self) -> Result<Batch, Cause> {
+        poll_fn(|cx| self.poll_answered(cx)).await
+    }
+
+    fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<Result<Batch, Cause>> {
+        loop {
+            let answer = ready!(self.socket.poll(cx))?;
+            let Some(oldest) = self.in_flight.front_mut() else {
+                return Poll::Ready(Err(Cause::new(
+                    "the server answered without having been asked",
+                )));
+            };
+            oldest.answers.push(answer);
+            if oldest.answers.len() == oldest.jobs.len()
+                && let Some(batch) = self.in_flight.pop_front()
+            {
+                return Poll::Ready(Ok(batch));
+            }
+        }
+    }
+}
+
+impl Batch {
+    fn put(&mut self, socket: &mut Socket, job: Job) {
+        socket.put(&job.command);
+        self.jobs.push(job);
     }
 }

@@ -50,7 +50,7 @@ impl Router {
         self.lock().keys().cloned().collect()
     }
 
-    /// Called by the driver as pushes come in: must not wait.
+    /// Called as pushes come in: must not wait.
     pub(crate) fn deliver(&self, push: PushInfo) {
         if push.kind != PushKind::Message {
             return;

@@ -1,22 +1,24 @@
 //! What a URL says of a server.
 
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo};
 
 use crate::error::{Cause, RedisError};
 
-/// What a URL, or a driver's client, says of a server.
+/// What a URL, or a client of the `redis` crate, says of a server.
 #[derive(Clone)]
 pub(crate) struct Address {
     info: ConnectionInfo,
-    /// Whether the URL asks for TLS.
+    /// Whether TLS is asked for.
     secure: bool,
+    /// What a client asks for that is not ours to do.
+    odd: Option<&'static str>,
 }
 
 impl Address {
     /// Reads a URL. The scheme alone decides whether the connection is encrypted.
     pub(crate) fn parse(url: &str) -> Result<Self, RedisError> {
         if url.contains('#') {
-            // The driver knows `#insecure`, which takes any certificate for good.
+            // The `redis` crate knows `#insecure`, which takes any certificate for good.
             return Err(RedisError::settings(
                 "a fragment (`#..`) has no place in the URL: certificates are always checked; in a \
                  password write `%23`",
@@ -31,34 +33,40 @@ impl Address {
             _ => (false, url.to_owned()),
         };
         if secure && cfg!(not(feature = "tls")) {
-            return Err(RedisError::settings(
-                "`rediss://` needs the feature `tls` of mainstay-redis, which is off",
-            ));
+            return Err(RedisError::settings(PLAIN_ONLY));
         }
         let info = plain.into_connection_info().map_err(|error| RedisError::invalid(&error))?;
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let info = info.set_tcp_settings(tcp);
-        Ok(Self { info: prepared(info), secure })
+        Ok(Self { info, secure, odd: None })
     }
 
-    /// The server of a client that a user made, with all its settings but the protocol.
+    /// The server of a client that a user made, with all its settings but the protocol. It is encrypted if the client is, by
+    /// this crate and with its trust.
     pub(crate) fn of(client: &Client) -> Self {
-        Self { info: prepared(client.get_connection_info().clone()), secure: false }
+        let info = client.get_connection_info().clone();
+        let ConnectionAddr::TcpTls { host, port, insecure, tls_params } = info.addr() else {
+            return Self { info, secure: false, odd: None };
+        };
+        let odd = match (insecure, tls_params) {
+            (true, _) => Some(CARELESS),
+            (false, Some(_)) => Some(SECRETIVE),
+            (false, None) => None,
+        };
+        let plain = ConnectionAddr::Tcp(host.clone(), *port);
+        Self { info: info.set_addr(plain), secure: true, odd }
     }
 
     pub(crate) fn is_secure(&self) -> bool {
-        self.secure || matches!(self.info.addr(), ConnectionAddr::TcpTls { .. })
-    }
-
-    /// Whether certificates are not checked, which only a driver's client can say.
-    pub(crate) fn is_careless(&self) -> bool {
-        matches!(self.info.addr(), ConnectionAddr::TcpTls { insecure: true, .. })
-    }
-
-    /// Whether it is for this crate, not for the driver, to encrypt.
-    #[cfg(feature = "tls")]
-    pub(crate) fn is_ours_to_encrypt(&self) -> bool {
         self.secure
+    }
+
+    /// Why it cannot be used as it is; `trusting` if there are settings for TLS.
+    pub(crate) fn objection(&self, trusting: bool) -> Option<&'static str> {
+        if self.secure && cfg!(not(feature = "tls")) {
+            return Some(PLAIN_ONLY);
+        }
+        self.odd.filter(|odd| *odd != SECRETIVE || !trusting)
     }
 
     pub(crate) fn with_credentials(self, user: Option<&str>, password: &str) -> Self {
@@ -80,12 +88,13 @@ impl Address {
     }
 }
 
-/// Pushes travel on the connection of the commands, which RESP2 cannot do. Without the driver's name, which
-/// not every ACL allows to set.
-fn prepared(info: ConnectionInfo) -> ConnectionInfo {
-    let settings = info.redis_settings().clone().set_skip_set_lib_name();
-    info.set_redis_settings(settings.set_protocol(ProtocolVersion::RESP3))
-}
+const PLAIN_ONLY: &str = "`rediss://` needs the feature `tls` of mainstay-redis, which is off";
+
+const CARELESS: &str = "the client takes any certificate (`insecure`); name the authority that signed the \
+                        server's instead";
+
+const SECRETIVE: &str = "the client has certificates of its own, which it does not show; give them by \
+                         `RedisBuilder::tls` as well";
 
 impl RedisError {
     pub(crate) fn invalid(cause: &redis::RedisError) -> Self {

@@ -6,24 +6,24 @@ mod primary;
 
 use std::{fmt, sync::Arc};
 
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, PushInfo,
-    aio::MultiplexedConnection,
-};
+use redis::{Cmd, ConnectionAddr, ConnectionInfo};
 
 pub use self::primary::Primary;
 pub(crate) use self::{address::Address, name::Name};
-use crate::error::Cause;
 #[cfg(feature = "tls")]
 use crate::tls::Tls;
+use crate::{
+    error::Cause,
+    router::Router,
+    socket::{Socket, dial, login},
+};
 
 /// One server: where it is, who asks, and whether in plain text. A clone is cheap.
 #[derive(Clone)]
 pub(crate) struct Server {
     info: Arc<ConnectionInfo>,
     name: Name,
-    /// Settings for encrypted connections; `None` for plain text, and for a driver's client, which has its
-    /// own.
+    /// Settings for encrypted connections; `None` for plain text.
     #[cfg(feature = "tls")]
     tls: Option<Tls>,
 }
@@ -54,25 +54,20 @@ impl Server {
         &self.name
     }
 
-    pub(crate) async fn connect(
-        &self,
-        push: impl Fn(PushInfo) + Send + Sync + 'static,
-    ) -> Result<MultiplexedConnection, Cause> {
-        let push = move |info: PushInfo| {
-            push(info);
-            Ok::<_, redis::aio::SendError>(())
-        };
-        // The driver's own time-outs are off: budgets are judged on the caller's clock.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(None)
-            .set_response_timeout(None)
-            .set_push_sender(push);
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
-            return tls.connect(&self.info, config).await;
-        }
-        let client = Client::open((*self.info).clone()).map_err(Cause::new)?;
-        client.get_multiplexed_async_connection_with_config(&config).await.map_err(Cause::new)
+    /// Connects. Nothing is said yet.
+    pub(crate) async fn connect(&self, router: Arc<Router>) -> Result<Socket, Cause> {
+        dial(
+            &self.info,
+            router,
+            #[cfg(feature = "tls")]
+            self.tls.as_ref(),
+        )
+        .await
+    }
+
+    /// What is said first on a connection to it.
+    pub(crate) fn login(&self) -> Vec<Cmd> {
+        login(self.info.redis_settings())
     }
 }
 

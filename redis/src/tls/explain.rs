@@ -12,7 +12,7 @@ pub(crate) struct Mistrust(String);
 
 impl Mistrust {
     /// The cause: this, if `error` is about trust.
-    pub(super) fn or(error: impl Error + Send + Sync + 'static) -> Cause {
+    pub(crate) fn or(error: impl Error + Send + Sync + 'static) -> Cause {
         match tls_error(&error) {
             Some(about) => Cause::new(Self(explain(about))),
             None => Cause::new(error),

@@ -1,6 +1,9 @@
 //! Encrypted connections, with certificates made here.
 
-use mainstay_redis::{Redis, RedisError, Tls, redis::cmd};
+use mainstay_redis::{
+    Redis, RedisError, Tls,
+    redis::{Client, ConnectionAddr, IntoConnectionInfo, cmd},
+};
 use mainstay_testkit::{
     eventually,
     redis::{Single, TlsFiles},
@@ -102,6 +105,24 @@ async fn plain_text_and_tls_never_stand_in_for_each_other() {
     let redis = Redis::builder(&encrypted).unwrap().tls(trusting(&authority)).budget(ms(300));
     let error = redis.build().unwrap().call(cmd("PING")).await.unwrap_err();
     assert!(!error.is_unknown() && !error.is_refused(), "{error}");
+}
+
+#[tokio::test]
+async fn a_client_of_the_users_is_as_encrypted_as_it_was() {
+    let authority = authority("ours");
+    let server = serve(&authority, &sign(&authority, "127.0.0.1", |_| {}), false).await;
+    let client = |insecure| {
+        let (host, port) = (server.tls_addr().ip().to_string(), server.tls_addr().port());
+        let encrypted = ConnectionAddr::TcpTls { host, port, insecure, tls_params: None };
+        let info = "redis://-/3".into_connection_info().unwrap().set_addr(encrypted);
+        Redis::from_client(Client::open(info).unwrap()).tls(trusting(&authority))
+    };
+    let redis = client(false).require_tls().build().unwrap();
+    redis.call(cmd("SET").arg("k").arg("v").take()).await.unwrap();
+    let keys = server.command(&["INFO", "keyspace"]).await.unwrap();
+    assert!(format!("{keys:?}").contains("db3:keys=1"), "{keys:?}");
+    let careless = client(true).build().expect_err("it checks nothing");
+    assert!(careless.to_string().contains("takes any certificate"), "{careless}");
 }
 
 #[test]
