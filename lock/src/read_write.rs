@@ -22,8 +22,8 @@ use crate::{
 ///
 /// The attribute takes `mode = "read"` or `mode = "write"`.
 ///
-/// In process, on a Redis, a Cluster included, and replicated; the plain and the quorum form keep no readers: they
-/// refuse them.
+/// In process, on a Redis, a Cluster included, replicated, and on a quorum; the plain form keeps no readers: it
+/// refuses them.
 ///
 /// # Fairness
 ///

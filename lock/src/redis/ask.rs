@@ -10,7 +10,7 @@ use super::{
     registry::Stage,
     scripts::{
         COMMIT, COMMIT_IN_CLUSTER, RENEW, SHARE, SHARE_IN_CLUSTER, SHARE_RENEW,
-        SHARE_RENEW_IN_CLUSTER, VOTE,
+        SHARE_RENEW_IN_CLUSTER, VOTE, VOTE_SHARE,
     },
     store::Store,
     wire::{self, Asked},
@@ -56,9 +56,10 @@ impl Store {
     pub(super) fn ask(&self, claim: &Claim, mode: Mode) -> (Request, Invocation<'_>) {
         let (since, lease) = (claim.clock().now(), claim.lease());
         let (held, sharing) = (self.held(claim.key()), claim.mode());
-        // A quorum has no readers.
-        let votes_after = self.votes_after.filter(|_| sharing == Sharing::Exclusive);
-        let script = if votes_after.is_some() { &VOTE } else { self.calls_of(sharing) };
+        // Who votes at once is asked for plain locks as any other server.
+        let refuses =
+            sharing == Sharing::Exclusive && self.votes_after.is_some_and(|after| after > 0);
+        let script = if refuses { &VOTE } else { self.calls_of(sharing) };
         let script = self.eval(script, &held, sharing);
         let word = match mode {
             Mode::Try => "try",
@@ -70,9 +71,9 @@ impl Store {
         // Which node's clock that is, nobody knows.
         let not_after = not_after.filter(|_| !self.redis.is_cluster());
         let script = script.arg(claim.metadata().unwrap_or_default()).arg(not_after.unwrap_or(0));
-        let script = match votes_after {
-            Some(seconds) => script.arg(seconds),
-            None => script,
+        let script = match self.votes_after {
+            Some(seconds) if refuses => script.arg(seconds),
+            _ => self.voting(script, sharing),
         };
         (Request { claim: claim.clone(), since, lease }, script)
     }
@@ -147,10 +148,11 @@ impl Store {
         let (held, owner) = (self.held(claim.key()), (claim.owner(), claim.mode()));
         let script = self.giving_back(&held, owner);
         let script = script.arg(millis(claim.lease())).arg(claim.metadata().unwrap_or_default());
-        match claim.fence() {
+        let script = match claim.fence() {
             Fence::NONE => script.arg(""),
             used => script.arg(used.get()),
-        }
+        };
+        self.voting(script, claim.mode())
     }
 
     /// The call that gives on what an owner was granted with `fence` and does not want.
@@ -160,7 +162,16 @@ impl Store {
         owner: (Owner, Sharing),
         fence: Fence,
     ) -> Invocation<'_> {
-        self.giving_back(held, owner).arg("").arg("").arg(fence.get())
+        let script = self.giving_back(held, owner).arg("").arg("").arg(fence.get());
+        self.voting(script, owner.1)
+    }
+
+    /// On a node of a quorum every call about readers ends with this.
+    fn voting<'a>(&self, script: Invocation<'a>, mode: Sharing) -> Invocation<'a> {
+        match self.votes_after {
+            Some(seconds) if mode == Sharing::Shared => script.arg(seconds),
+            _ => script,
+        }
     }
 
     fn giving_back(&self, held: &Held, (owner, mode): (Owner, Sharing)) -> Invocation<'_> {
@@ -171,6 +182,7 @@ impl Store {
     /// The script that takes and gives back.
     fn calls_of(&self, mode: Sharing) -> &'static Script {
         match mode {
+            Sharing::Shared if self.votes_after.is_some() => &VOTE_SHARE,
             Sharing::Shared if self.redis.is_cluster() => &SHARE_IN_CLUSTER,
             Sharing::Shared => &SHARE,
             Sharing::Exclusive if self.redis.is_cluster() => &COMMIT_IN_CLUSTER,

@@ -34,6 +34,13 @@ pub(super) static VOTE: Script = Script::joined(concat!(
     "\n",
     text!("quick" "lane" "commit")
 ));
+/// The same for readers.
+pub(super) static VOTE_SHARE: Script = Script::joined(concat!(
+    text!("head"),
+    include_str!("quorum/scripts/vote.lua"),
+    "\n",
+    text!("lane" "readers" "share")
+));
 pub(super) static RENEW: Script = Script::new(text!("head" "lane" "renew"));
 pub(super) static SHARE: Script = Script::joined(text!("head" "lane" "readers" "share"));
 pub(super) static SHARE_IN_CLUSTER: Script =

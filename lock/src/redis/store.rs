@@ -88,7 +88,7 @@ pub(super) struct Store {
     pub(super) registry: Registry,
     pub(super) time: ServerTime,
     pub(super) spawner: Spawner,
-    /// On a node of a quorum: how many seconds after its start the server gives votes.
+    /// On a node of a quorum: how many seconds after its start the server gives votes, 0 if at once.
     pub(super) votes_after: Option<u64>,
     namespace: Key,
     listening: Mutex<Option<JoinHandle<()>>>,
@@ -119,7 +119,7 @@ impl RedisLocks {
     pub(super) fn voting(redis: Redis, votes_after: u64) -> Self {
         let namespace = Key::new(NAMESPACE).expect("a constant that is a key");
         let mut store = Self::store_in(redis, namespace);
-        store.votes_after = (votes_after > 0).then_some(votes_after);
+        store.votes_after = Some(votes_after);
         Self { store: Arc::new(store) }
     }
 

@@ -226,6 +226,8 @@ fn the_table_names_tests_that_exist() {
         include_str!("migration.rs"),
         include_str!("quorum.rs"),
         include_str!("quorum_losses.rs"),
+        include_str!("quorum_readers.rs"),
+        include_str!("quorum_readers_lost.rs"),
         include_str!("reigns.rs"),
         include_str!("replicated.rs"),
         include_str!("replicated_split.rs"),

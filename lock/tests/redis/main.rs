@@ -15,6 +15,8 @@ mod model;
 mod plain;
 mod quorum;
 mod quorum_losses;
+mod quorum_readers;
+mod quorum_readers_lost;
 mod reigns;
 mod replicated;
 mod replicated_split;

@@ -11,7 +11,7 @@ use std::{
 use futures_util::{StreamExt, future::join_all, stream};
 use mainstay_lock::{
     Clock, Fence, LockError, Locks, LocksBuilder, LostReason, Quorum, QuorumError, Redis, Released,
-    conformance::{Ability, Arena, Case, cases},
+    conformance::{Arena, Case, cases},
 };
 use mainstay_testkit::{
     eventually,
@@ -43,7 +43,7 @@ pub(crate) fn client(nodes: &[Single]) -> Locks {
     Locks::builder().wait(SOON).backend(quorum(nodes))
 }
 
-fn short_lived(nodes: &[Single], lease: Duration) -> Locks {
+pub(crate) fn short_lived(nodes: &[Single], lease: Duration) -> Locks {
     Locks::builder().wait(SOON).lease(lease).backend(quorum(nodes))
 }
 
@@ -93,13 +93,12 @@ async fn three_nodes_pass_the_suite() {
         builder.backend(Quorum::new(nodes).unwrap().durable_nodes())
     };
     let arena = Arena::real(connect);
-    let able = cases().into_iter().filter(|case| !case.needs().contains(&Ability::Shares));
     let run = |case: Case| {
         let arena = &arena;
         async move { case.run(arena).await.err().map(|error| format!("{}: {error}", case.name())) }
     };
     let broken: Vec<_> =
-        stream::iter(able).map(run).buffer_unordered(8).filter_map(async |x| x).collect().await;
+        stream::iter(cases()).map(run).buffer_unordered(8).filter_map(async |x| x).collect().await;
     assert!(broken.is_empty(), "{} cases broken:\n{}", broken.len(), broken.join("\n"));
     every_node_is_empty(&nodes).await;
 }
@@ -359,12 +358,12 @@ async fn fences_rise_while_nodes_come_and_go() {
 }
 
 /// It is held elsewhere, or too few nodes vote just now.
-fn no_second(tried: &Result<Option<mainstay_lock::LockGuard>, LockError>) {
+pub(crate) fn no_second(tried: &Result<Option<mainstay_lock::LockGuard>, LockError>) {
     assert!(!matches!(tried, Ok(Some(_))), "two hold it: {tried:?}");
 }
 
 /// Nodes that give no vote for three seconds after their start.
-fn forgetful(nodes: &[Single], lease: Duration) -> Locks {
+pub(crate) fn forgetful(nodes: &[Single], lease: Duration) -> Locks {
     let quorum = Quorum::new(nodes.iter().map(|node| connect(&node.url()))).unwrap();
     Locks::builder().wait(SOON).lease(lease).backend(quorum.restart_wait(ms(3_000)))
 }

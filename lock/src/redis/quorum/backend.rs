@@ -8,12 +8,15 @@ use mainstay_core::Key;
 use super::{
     Inner, Quorum,
     attempt::{Attempt, Phase, Vote},
+    merge::merged,
     node::{Raise, Standing},
 };
 use crate::{
-    backend::{Answer, Backend, BackendError, Claim, GivenBack, Grant, Owner, Renewal, Renewed},
+    backend::{
+        Answer, Backend, BackendError, Claim, GivenBack, Grant, Mode, Owner, Renewal, Renewed,
+    },
     fence::Fence,
-    inspect::{Holder, LockInfo},
+    inspect::LockInfo,
     lost::LostReason,
 };
 
@@ -70,7 +73,7 @@ impl Inner {
         }
     }
 
-    /// Renews what is held, and wins back nodes that miss it.
+    /// Renews what is held in one mode, and wins back nodes that miss it.
     ///
     /// The answers to this round alone decide: what is known of votes from before may be stale. And what the
     /// last node said that did not answer.
@@ -78,6 +81,9 @@ impl Inner {
         self: &Arc<Self>,
         held: &[(Arc<Attempt>, Raise)],
     ) -> (Vec<Renewed>, Option<BackendError>) {
+        if held.is_empty() {
+            return (Vec::new(), None);
+        }
         let mut answers = self.ask_each((0..self.nodes.len()).collect(), |node| {
             let (quorum, held) = (self.clone(), held.to_vec());
             async move {
@@ -175,6 +181,10 @@ impl Inner {
 
 #[async_trait]
 impl Backend for Quorum {
+    fn shares(&self) -> bool {
+        true
+    }
+
     async fn acquire(&self, claim: &Claim, queue: bool) -> Result<Answer, BackendError> {
         let quorum = &self.inner;
         quorum.check_lease(claim.lease())?;
@@ -206,12 +216,23 @@ impl Backend for Quorum {
             quorum.check_lease(renewal.lease)?;
         }
         let known: Vec<_> = batch.iter().map(held).collect();
-        let held: Vec<_> = known.iter().flatten().cloned().collect();
-        let (renewed, trouble) = quorum.renew_all(&held).await;
-        let mut renewed = renewed.into_iter();
+        // One script is about readers or about others.
+        let of = |mode| {
+            let is = move |(attempt, _): &&(Arc<Attempt>, Raise)| attempt.claim.mode() == mode;
+            known.iter().flatten().filter(is).cloned().collect::<Vec<_>>()
+        };
+        let (alone, shared) = (of(Mode::Exclusive), of(Mode::Shared));
+        let ((alone, trouble), (shared, other)) =
+            tokio::join!(quorum.renew_all(&alone), quorum.renew_all(&shared));
+        let (mut alone, mut shared, trouble) =
+            (alone.into_iter(), shared.into_iter(), trouble.or(other));
         // Whoever is not known any more was told when it was lost.
-        let result = |known: Option<_>| known.map_or(Some(Renewed::NotHeld), |_| renewed.next());
-        let results: Vec<_> = known.into_iter().filter_map(result).collect();
+        let result = |(renewal, known): (&Renewal, &Option<_>)| match renewal.claim.mode() {
+            _ if known.is_none() => Some(Renewed::NotHeld),
+            Mode::Exclusive => alone.next(),
+            Mode::Shared => shared.next(),
+        };
+        let results: Vec<_> = batch.iter().zip(&known).filter_map(result).collect();
         if results.contains(&Renewed::Unanswered) {
             tracing::debug!(?trouble, "too few nodes answered renewals");
         }
@@ -275,20 +296,4 @@ impl Backend for Quorum {
             _ => Ok(merged(key, seen, quorum.majority())),
         }
     }
-}
-
-/// Whoever most nodes name, also where that is no majority: it is being taken or given back then.
-fn merged(key: &Key, seen: Vec<LockInfo>, majority: usize) -> LockInfo {
-    let waiters = seen.iter().map(|info| info.waiters).max().unwrap_or(0);
-    let mut holders: Vec<Holder> = seen.into_iter().filter_map(|info| info.holder).collect();
-    let votes = |owner| holders.iter().filter(|holder| holder.owner == owner).count();
-    let first = holders.iter().map(|holder| holder.owner).max_by_key(|owner| votes(*owner));
-    holders.retain(|holder| Some(holder.owner) == first);
-    // What a majority has: so long a lease, and so high a fence. A late vote may have a higher one.
-    let last = holders.len().min(majority).saturating_sub(1);
-    holders.sort_by_key(|holder| std::cmp::Reverse(holder.remaining));
-    let remaining = holders.get(last).map(|holder| holder.remaining).unwrap_or_default();
-    holders.sort_by_key(|holder| std::cmp::Reverse(holder.fence));
-    let holder = holders.into_iter().nth(last).map(|holder| Holder { remaining, ..holder });
-    LockInfo::new(key.clone(), holder, waiters)
 }

@@ -8,16 +8,15 @@ use tokio::sync::mpsc;
 use super::{
     Inner,
     attempt::{Attempt, FromNode, Phase, Tally, Vote},
-    node::{Node, Raise},
+    node::Node,
 };
 use crate::{
-    backend::{Answer, Backend, BackendError, Claim, Grant},
-    fence::Fence,
+    backend::{Answer, Backend, BackendError, Claim, Grant, Mode},
     lost::LostReason,
 };
 
 /// What gathering came to.
-enum Gathered {
+pub(super) enum Gathered {
     Won(Grant),
     /// Others have too many votes; all were given back.
     Split,
@@ -165,7 +164,7 @@ impl Inner {
     async fn gather(self: &Arc<Self>, attempt: &Arc<Attempt>) -> Gathered {
         let (claim, majority) = (&attempt.claim, self.majority());
         self.ask_the_others(attempt);
-        let patience = SETTLE.mul_f64(0.75 + fastrand::f64() / 2.0);
+        let patience = settle(claim.mode()).mul_f64(0.75 + fastrand::f64() / 2.0);
         let mut settled = claim.clock().timeout(patience, self.tallied(attempt)).await.ok();
         if settled.is_none() && attempt.answered() < majority {
             // Nothing is split yet; the time budgets of the nodes end this.
@@ -227,61 +226,6 @@ impl Inner {
         if !attempt.note(node, &answer) {
             self.refuse(attempt, node, &answer);
         }
-    }
-
-    /// The second round: a majority writes the highest fence, and its leases begin anew.
-    async fn agree(self: &Arc<Self>, attempt: &Arc<Attempt>) -> Gathered {
-        let (claim, votes) = {
-            let mut state = attempt.lock();
-            // Whatever was taken by force up to now cannot be raised.
-            state.forced.fill(false);
-            (attempt.claim.clone(), state.votes.clone())
-        };
-        let given = |vote: &Vote| match vote {
-            Vote::Given(fence) => Some(*fence),
-            _ => None,
-        };
-        let fence = votes.iter().filter_map(given).max().unwrap_or(Fence::NONE);
-        let (since, lease) = (claim.clock().now(), claim.lease());
-        let voters: Vec<_> =
-            (0..votes.len()).filter(|node| given(&votes[*node]).is_some()).collect();
-        let raise = Raise { claim, lease, fence };
-        let mut raised = self.ask_each(voters, |node| {
-            let raise = raise.clone();
-            async move { node.raise(&raise).await }
-        });
-        let (mut agreed, mut trouble) = (0, None);
-        while agreed < self.majority() {
-            match raised.recv().await {
-                Some((_, Ok(raised))) => agreed += usize::from(raised),
-                // It holds what it gave before, so it is not forgotten below.
-                Some((_, Err(error))) => trouble = Some(error),
-                None => {
-                    if let Some(trouble) = trouble {
-                        return Gathered::Failed(self.give_up(attempt, trouble).await);
-                    }
-                    self.withdraw(attempt).await;
-                    return Gathered::Split;
-                }
-            }
-        }
-        let grant = Grant::new(fence, since, lease);
-        let forced = {
-            let mut state = attempt.lock();
-            if state.phase == Phase::Over {
-                return Gathered::Over;
-            }
-            let forced = self.is_denied(state.forced_at());
-            if !forced {
-                state.phase = Phase::Held(grant);
-            }
-            forced
-        };
-        if forced {
-            self.withdraw(attempt).await;
-            return Gathered::Split;
-        }
-        Gathered::Won(grant)
     }
 
     /// The claim as a node gets it.
@@ -367,7 +311,15 @@ impl std::ops::Deref for NodeRef {
     }
 }
 
-/// How long votes are waited for before all are given back, give or take a quarter.
+/// How long votes are waited for before all are given back, give or take a quarter. A writer outwaits readers
+/// who have a part of the nodes each and keep the rest from each other.
+fn settle(mode: Mode) -> Duration {
+    match mode {
+        Mode::Exclusive => SETTLE,
+        Mode::Shared => SETTLE / 2,
+    }
+}
+
 const SETTLE: Duration = Duration::from_millis(400);
 
 /// The longest pause after a split, times its number.

@@ -1,10 +1,12 @@
 //! Locks that a majority of independent servers keeps.
 
+mod agree;
 mod attempt;
 mod backend;
 mod error;
 mod gather;
 mod give_back;
+mod merge;
 mod node;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -27,8 +29,8 @@ use crate::{backend::Owner, builder::LocksBuilder, locks::Locks, spawn::Spawner}
 ///
 /// While fewer than half of the nodes are down, cut off, or have lost what they knew:
 ///
-/// - One holder per name. A grant needs the votes of a majority, counted from before the request for
-///   them was written, less the drift of the clocks; so does each renewal.
+/// - One holder per name, or readers that share it. A grant needs the votes of a majority, counted from before the
+///   request for them was written, less the drift of the clocks; so does each renewal.
 /// - Fences rise from holder to holder. The highest fence of the votes, each `max(last + 1, time)` of its node,
 ///   is written to a majority in a second round, where a node never goes below its own. Any two majorities
 ///   share a node. (Between nodes whose clocks are further apart than
@@ -46,13 +48,21 @@ use crate::{backend::Owner, builder::LocksBuilder, locks::Locks, spawn::Spawner}
 /// counts as a loss of that node for one lease. **All clients must agree on the wait.** Nodes that write
 /// each command to disk before they answer (`appendonly yes`, `appendfsync always`) need no wait.
 ///
+/// # Readers
+///
+/// Readers of a [`ReadWriteLock`](crate::ReadWriteLock) are granted, renewed and released by the same rules: each has
+/// the votes of a majority that shares the name with other readers, a lease and a fence of its own, and is told alone of its
+/// loss. A vote that a node forgot they win back with their next renewal as well, also past a writer that waits there
+/// for other readers.
+///
 /// # Fairness
 ///
-/// Waiters stand in line at one node, the first in an order that the name sets (so give the nodes in the
+/// Waiters, readers and others, stand in line at one node, the first in an order that the name sets (so give the nodes in the
 /// same order everywhere): first come, first served, told by a push. Who leads there asks the others for
 /// their votes, alone, so votes do not split. Clients that cannot reach that node lead at the next one; if
 /// votes split between such clients, all are given back after a quarter to half a second and asked for
-/// again after a random pause. When the node of the line dies, its waiters notice at their next look, within
+/// again after a random pause; readers after half that time, so that a writer that waits for several of them sees all
+/// go. When the node of the line dies, its waiters notice at their next look, within
 /// five seconds, and line up anew.
 ///
 /// # When the backend is down
@@ -67,7 +77,7 @@ use crate::{backend::Owner, builder::LocksBuilder, locks::Locks, spawn::Spawner}
 ///
 /// To acquire, three round trips: to the leader, to the others, and the fence to those who answered first. Of
 /// three nodes that is five or six scripts. To release, two round trips (the others, then the leader) and a script a
-/// node. A renewal is a script a node for 100 leases. A hand-over to a waiter saves the first round trip.
+/// node. A renewal is a script a node for 100 leases, of readers or of others. Readers cost the same. A hand-over to a waiter saves the first round trip.
 ///
 /// # Permissions
 ///

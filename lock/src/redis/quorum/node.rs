@@ -9,7 +9,7 @@ use mainstay_core::Moment;
 use mainstay_redis::{Reply, Script};
 
 use crate::{
-    backend::{BackendError, Claim},
+    backend::{BackendError, Claim, Mode},
     fence::Fence,
     redis::{RedisLocks, ask::millis, registry::Stage, wire},
 };
@@ -17,11 +17,23 @@ use crate::{
 static RAISE: Script = Script::new(concat!(
     include_str!("../scripts/head.lua"),
     "\n",
+    include_str!("scripts/vote.lua"),
+    "\n",
     include_str!("../scripts/lane.lua"),
+    "\n",
+    include_str!("scripts/raise.lua")
+));
+
+static RAISE_SHARED: Script = Script::new(concat!(
+    include_str!("../scripts/head.lua"),
     "\n",
     include_str!("scripts/vote.lua"),
     "\n",
-    include_str!("scripts/raise.lua")
+    include_str!("../scripts/lane.lua"),
+    "\n",
+    include_str!("../scripts/readers.lua"),
+    "\n",
+    include_str!("scripts/raise_share.lua")
 ));
 
 /// One server of a quorum.
@@ -43,12 +55,12 @@ pub(super) struct Raise {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     Held,
-    /// It was free there, and is held from now on.
+    /// It was free there, for a reader to share, and is held from now on.
     WonBack,
     /// It is free there, or was and is held from now on; and since the node started it has given nobody its vote. So it
     /// says nothing against a holder.
     Forgot,
-    /// Somebody else has it there, or (looked at) nobody.
+    /// Somebody else has it there, alone where this one shares it; or (looked at) nobody.
     Elsewhere,
 }
 
@@ -74,7 +86,7 @@ impl Node {
         Ok(answers.first() == Some(&1))
     }
 
-    /// Renews leases, and wins the lock back where it was forgotten or never given.
+    /// Renews leases of one mode, and wins the lock back where it was forgotten or never given.
     ///
     /// What is won back counts for the next renewal only, so a node that forgot its votes may be asked, too.
     pub(super) async fn renew(&self, batch: &[Raise]) -> Result<Vec<Standing>, BackendError> {
@@ -106,7 +118,9 @@ impl Node {
     async fn write(&self, mode: &str, batch: &[Raise]) -> Result<Vec<i64>, BackendError> {
         let store = &self.locks.store;
         let held: Vec<_> = batch.iter().map(|raise| store.held(raise.claim.key())).collect();
-        let mut script = store.redis.eval(&RAISE, held.iter().map(AsRef::as_ref)).arg(mode);
+        let shared = batch.first().is_some_and(|raise| raise.claim.mode() == Mode::Shared);
+        let script = if shared { &RAISE_SHARED } else { &RAISE };
+        let mut script = store.redis.eval(script, held.iter().map(AsRef::as_ref)).arg(mode);
         script = script.arg(store.votes_after.unwrap_or(0));
         for Raise { claim, lease, fence } in batch {
             let name = store.name(claim.owner(), claim.mode());

@@ -17,6 +17,9 @@
 
 -- The keys of one call.
 local EACH = CLAIM and 3 or 1
+-- So far apart are the fences that readers draw. On a node of a quorum the fence that its votes come to lies above the
+-- drawn one, by less than there are nodes.
+local APART = veto and SPAN or 1
 
 local function is_reader(owner)
   return string.sub(owner, 17, 17) == '~'
@@ -66,7 +69,7 @@ local function admit(held, fence)
     call('ZREM', queue, waiter)
     call('HDEL', asked, head or '')
     if alive then
-      local own, term = math.max(now, fence + 1), math.min(lease, CLAIM or lease)
+      local own, term = math.max(now, fence + APART), math.min(lease, CLAIM or lease)
       local share = { 'share', head, digits(own), digits(now), digits(term), held }
       local channel = channel_of(head)
       -- Nobody listens: its process is gone. Seen before it is told, as where one is promoted.

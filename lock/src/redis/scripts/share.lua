@@ -5,6 +5,7 @@
 -- ARGV   for each call one of
 --          try | wait | poll, owner, lease (ms), metadata, not after (us, 0: whenever)
 --          release, owner, lease, metadata, last fence that was used (of no use here)
+--        on a node of a quorum for each call one more: how many seconds after its start the server votes
 -- Reply  for each call
 --          {1, fence, now}        shared by this owner
 --          {2, place, left, now}  queued at `place` (0: the last); the last lease has `left` ms
@@ -13,7 +14,10 @@
 --          {4, now}               too late: nothing was done
 --          1 | 0                  released, or there was nothing to release
 -- Cost   O(log readers + log waiters); 128 readers let in at most, and 128 dead ones passed over
--- Test   lock/tests/redis/shared.rs
+-- Test   lock/tests/redis/shared.rs, lock/tests/redis/quorum_readers.rs
+
+-- Arguments of a call.
+local SIZE = #ARGV * EACH / #KEYS
 
 -- The fence of one who shares the name, or nothing.
 local function fence_of(held, owner)
@@ -37,6 +41,7 @@ end
 -- Shares a name that this owner may have for itself.
 local function open(held, owner, fence, lease, metadata)
   call('DEL', shared(held))
+  fence = fence + APART - 1
   let_in(held, owner, fence, lease, metadata)
   settle(held, admit(held, fence))
   return { 1, fence, now }
@@ -52,7 +57,7 @@ local function join(held, owner, fence, lease, metadata, mode)
     local readers = shared(held)
     call('ZADD', readers, digits(now + lease * 1000), owner)
   elseif mode ~= 'poll' and not is_waited(held) then
-    own = math.max(now, fence + 1)
+    own = math.max(now, fence + APART)
     let_in(held, owner, own, lease, metadata)
     fence = own
   end
@@ -106,7 +111,10 @@ end
 
 local function take(held, at)
   local mode, owner, lease, metadata = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local not_after = tonumber(ARGV[at + 4])
+  local not_after, refusal = tonumber(ARGV[at + 4]), veto and veto(tonumber(ARGV[at + 5]))
+  if refusal then
+    return refusal
+  end
   if not_after > 0 and now > not_after then
     return { 4, now }
   end
@@ -124,6 +132,6 @@ for index = 1, #KEYS, EACH do
   if not done then
     reply = redis.error_reply(type(reply) == 'table' and reply.err or reply)
   end
-  replies[#replies + 1], at = reply, at + 5
+  replies[#replies + 1], at = reply, at + SIZE
 end
 return replies

@@ -14,7 +14,7 @@
 local mode, votes_after, answers = ARGV[1], tonumber(ARGV[2]), {}
 
 local function forgot()
-  return votes_after > 0 and veto(votes_after) ~= nil
+  return veto(votes_after) ~= nil
 end
 
 for index = 1, #KEYS do
