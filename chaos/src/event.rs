@@ -21,8 +21,8 @@ pub(crate) struct Event {
 #[serde(tag = "what", rename_all = "snake_case")]
 pub(crate) enum What {
     // A client's.
-    /// A lock is about to be asked for; wait and lease in milliseconds.
-    Asked { op: u64, key: String, wait: u64, lease: u64 },
+    /// A lock is about to be asked for, to share it if it reads; wait and lease in milliseconds.
+    Asked { op: u64, key: String, reads: bool, wait: u64, lease: u64 },
     /// It was granted, and the guard says that it is held until then.
     Granted { op: u64, fence: i64, until: u64 },
     /// The guard says that it is held until then, by now.

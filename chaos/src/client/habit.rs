@@ -26,6 +26,8 @@ pub(crate) enum Habit {
 /// What to ask for, and what to do with it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
+    /// Whether it is shared with others that read.
+    pub(crate) reads: bool,
     pub(crate) wait: Duration,
     pub(crate) lease: Duration,
     /// Whether the lease is renewed.
@@ -60,7 +62,8 @@ impl Habit {
     /// When nothing is broken any more: waits that must be served, and leases that outlast them and the look
     /// at what was left behind.
     pub(crate) fn calm_wish(rng: &mut Rng) -> Wish {
-        wish(rng, 15_000..15_001, 60_000..60_001, 15, 0..20)
+        let reads = rng.u8(..100) < READS;
+        Wish { reads, ..wish(rng, 15_000..15_001, 60_000..60_001, 15, 0..20) }
     }
 }
 
@@ -77,12 +80,17 @@ fn mixed(rng: &mut Rng) -> Wish {
         _ => 200..2_000,
     };
     let renew = rng.u8(..100) < 80;
-    Wish { renew, ..wish(rng, wait, 300..1_500, 15, hold) }
+    let reads = rng.u8(..100) < READS;
+    Wish { renew, reads, ..wish(rng, wait, 300..1_500, 15, hold) }
 }
 
 /// Of milliseconds; `cancels` in a hundred are dropped soon.
 fn wish(rng: &mut Rng, wait: Range<u64>, lease: Range<u64>, cancels: u8, hold: Range<u64>) -> Wish {
     let patience = (rng.u8(..100) < cancels).then(|| Duration::from_millis(rng.u64(0..60)));
     let mut within = |range| Duration::from_millis(rng.u64(range));
-    Wish { wait: within(wait), lease: within(lease), renew: true, patience, hold: within(hold) }
+    let (wait, lease, hold) = (within(wait), within(lease), within(hold));
+    Wish { reads: false, wait, lease, renew: true, patience, hold }
 }
+
+/// So many in a hundred read.
+const READS: u8 = 35;

@@ -16,14 +16,21 @@ pub(crate) struct Hold<'a> {
     client: &'a Client,
     op: u64,
     key: &'a str,
+    reads: bool,
     guard: LockGuard,
     /// Until when the guard said that it is held, last.
     until: u64,
 }
 
 impl<'a> Hold<'a> {
-    pub(crate) fn new(client: &'a Client, op: u64, key: &'a str, guard: LockGuard) -> Self {
-        Self { client, op, key, guard, until: 0 }
+    pub(crate) fn new(
+        client: &'a Client,
+        op: u64,
+        key: &'a str,
+        reads: bool,
+        guard: LockGuard,
+    ) -> Self {
+        Self { client, op, key, reads, guard, until: 0 }
     }
 
     /// Holds for `lasts`, unless the lock is lost first.
@@ -35,13 +42,13 @@ impl<'a> Hold<'a> {
         if rng.u8(..100) < 10 {
             self.enter_again().await?;
         }
-        let writes = rng.u8(..100) < 40;
+        let writes = rng.u8(..100) < 40 && !self.reads;
         if writes && rng.bool() {
             self.write().await?;
         }
         let held = self.stay(lasts).await?;
         // Some trust their lock without looking: that is what the store checks fences for.
-        if (writes && held) || rng.u8(..100) < 3 {
+        if (writes && held) || (rng.u8(..100) < 3 && !self.reads) {
             self.write().await?;
         }
         if held { self.leave(rng).await } else { Ok(()) }
@@ -87,7 +94,8 @@ impl<'a> Hold<'a> {
     }
 
     async fn enter_again(&self) -> Result<()> {
-        let again = self.client.locks.lock(self.key.to_owned()).wait(Duration::ZERO);
+        let lock = self.client.locks.read_write(self.key.to_owned());
+        let again = if self.reads { lock.read() } else { lock.write() }.wait(Duration::ZERO);
         // A hold that was lost meanwhile is not entered.
         if let Ok(again) = self.guard.scope(again.into_future()).await {
             let fence = again.fence().get();

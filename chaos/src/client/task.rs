@@ -40,7 +40,8 @@ impl Task {
         let key = format!("k{}", self.rng.u32(..self.client.args.keys));
         let request = self.request(&key, wish);
         let (wait, lease) = (whole_millis(wish.wait), whole_millis(wish.lease));
-        self.client.record(What::Asked { op, key: key.clone(), wait, lease })?;
+        let reads = wish.reads;
+        self.client.record(What::Asked { op, key: key.clone(), reads, wait, lease })?;
         let answer = match wish.patience {
             None => request.await,
             Some(patience) => {
@@ -53,7 +54,8 @@ impl Task {
         };
         match answer {
             Ok(guard) => {
-                Hold::new(&self.client, op, &key, guard).live(&mut self.rng, wish.hold).await
+                let hold = Hold::new(&self.client, op, &key, reads, guard);
+                hold.live(&mut self.rng, wish.hold).await
             }
             Err(error) => {
                 let failed = matches!(error, LockError::Backend { .. });
@@ -67,7 +69,8 @@ impl Task {
     }
 
     fn request(&self, key: &str, wish: Wish) -> LockRequest {
-        let request = self.client.locks.lock(key.to_owned()).wait(wish.wait);
+        let lock = self.client.locks.read_write(key.to_owned());
+        let request = if wish.reads { lock.read() } else { lock.write() }.wait(wish.wait);
         if wish.renew { request.lease(wish.lease) } else { request.fixed_lease(wish.lease) }
     }
 }

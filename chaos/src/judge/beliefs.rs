@@ -1,4 +1,4 @@
-//! One believer at a time, and no lock that is gone before its time.
+//! One believer at a time, or several that read, and no lock that is gone before its time.
 
 use mainstay_testkit::history::crowds;
 
@@ -11,10 +11,12 @@ use crate::event::Left;
 pub(super) fn judge(ops: &Ops, verdict: &mut Verdict) {
     for (key, grants) in ops.grants() {
         verdict.grants += grants.len();
+        verdict.reads += grants.iter().filter(|op| op.reads).count();
         let beliefs: Vec<_> = grants.iter().map(|op| op.belief()).collect();
         for crowd in crowds(&beliefs, 1) {
             let newer = grants[crowd.newcomer];
-            for older in crowd.present.into_iter().map(|at| grants[at]) {
+            let present = crowd.present.into_iter().map(|at| grants[at]);
+            for older in present.filter(|older| !(older.reads && newer.reads)) {
                 overlap(ops, key, older, newer, verdict);
             }
         }

@@ -29,20 +29,27 @@ fn in_real_time(key: &str, grants: &[&Op], verdict: &mut Verdict) {
 }
 
 /// Waiters ask long before they are granted: believers follow each other, and so must their fences. Two
-/// that overlap, which is a violation or excused, have no order.
+/// that overlap, which is a violation or excused, have no order; nor have readers among each other.
 fn in_order_of_beliefs(ops: &Ops, key: &str, grants: &[&Op], verdict: &mut Verdict) {
     let believed: Vec<_> = grants.iter().filter(|op| op.belief().start < op.belief().end).collect();
-    for pair in believed.windows(2) {
-        let (one, two) = (pair[0].belief(), pair[1].belief());
-        let lossy = |broken: &&super::ops::Broken| {
-            broken.lossy && pair[1].asked <= broken.span.end && broken.span.start <= two.start
+    for (at, later) in believed.iter().enumerate() {
+        let start = later.belief().start;
+        let lossy = |broken: &super::ops::Broken| {
+            broken.lossy && later.asked <= broken.span.end && broken.span.start <= start
         };
-        // A grant from before the loss may arrive after one from after it.
-        if one.end <= two.start
-            && pair[0].fence >= pair[1].fence
-            && !ops.broken.iter().any(|broken| lossy(&broken))
-        {
-            verdict.violations.push(fell(key, pair[0], pair[1]));
+        // Back to the one that had it alone.
+        for earlier in believed[..at].iter().rev() {
+            // A grant from before the loss may arrive after one from after it.
+            if !(earlier.reads && later.reads)
+                && earlier.belief().end <= start
+                && earlier.fence >= later.fence
+                && !ops.broken.iter().any(lossy)
+            {
+                verdict.violations.push(fell(key, earlier, later));
+            }
+            if !earlier.reads {
+                break;
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! It knows nothing but the history. What must hold:
 //!
-//! - of the clients that believe to hold a lock, there is one at a time ([`beliefs`]);
+//! - of the clients that believe to hold a lock, there is one at a time, or all of them read ([`beliefs`]);
 //! - fences rise in the order of grants, and none is given twice ([`fences`]);
 //! - the store's guarded counters are the sum of the writes that it acknowledged, and no write was
 //!   accepted after one of a later holder ([`writes`]);
@@ -42,6 +42,8 @@ pub(crate) struct Verdict {
     /// Requests for a lock.
     pub(crate) operations: usize,
     pub(crate) grants: usize,
+    /// Those of them that share a lock.
+    pub(crate) reads: usize,
     /// Guarded writes that the store acknowledged, and those that it refused for their fence.
     pub(crate) writes: usize,
     pub(crate) stale_refused: usize,
@@ -70,7 +72,7 @@ pub(crate) struct Violation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Rule {
-    /// Two believed to hold one lock.
+    /// Two believed to hold one lock, and not both of them to read.
     Overlap,
     /// A holder was told that its lock is gone before its time, and nothing had destroyed it.
     Vanished,

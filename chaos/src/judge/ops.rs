@@ -12,6 +12,8 @@ pub(crate) struct Op {
     pub(crate) id: u64,
     pub(crate) client: u32,
     pub(crate) key: String,
+    /// Whether it shares the lock with others that do.
+    pub(crate) reads: bool,
     pub(crate) asked: u64,
     pub(crate) wait: u64,
     pub(crate) lease: u64,
@@ -156,8 +158,9 @@ impl Op {
 
     fn note(&mut self, at: u64, what: &What) {
         match what {
-            What::Asked { key, wait, lease, .. } => {
+            What::Asked { key, reads, wait, lease, .. } => {
                 self.key.clone_from(key);
+                self.reads = *reads;
                 (self.asked, self.wait, self.lease) = (at, *wait, *lease);
             }
             What::Granted { fence, until, .. } => {

@@ -21,7 +21,11 @@ impl History {
     }
 
     fn asked(self, at: u64, op: u64) -> Self {
-        let what = What::Asked { op, key: "k".to_owned(), wait: 10_000, lease: 100 };
+        self.asks(at, op, false)
+    }
+
+    fn asks(self, at: u64, op: u64, reads: bool) -> Self {
+        let what = What::Asked { op, key: "k".to_owned(), reads, wait: 10_000, lease: 100 };
         self.with(at, client(op), what)
     }
 
@@ -37,6 +41,11 @@ impl History {
     /// A hold from its grant to its release.
     fn hold(self, op: u64, fence: i64, from: u64, to: u64) -> Self {
         self.asked(from - 1, op).granted(from, op, fence, from + 100).leaves(to, op)
+    }
+
+    /// As [`hold`](Self::hold), beside others that read.
+    fn read(self, op: u64, fence: i64, from: u64, to: u64) -> Self {
+        self.asks(from - 1, op, true).granted(from, op, fence, from + 100).leaves(to, op)
     }
 
     fn wrote(self, at: u64, op: u64, accepted: bool) -> Self {
@@ -77,6 +86,28 @@ fn one_after_the_other_is_well() {
 #[test]
 fn two_believers_are_seen() {
     assert_eq!(History::new().hold(1, 5, 10, 20).hold(2, 6, 19, 30).violated(), [Rule::Overlap]);
+}
+
+#[test]
+fn readers_believe_beside_each_other_and_not_beside_a_writer() {
+    let read = || History::new().read(1, 5, 10, 40).read(2, 6, 15, 30).read(3, 7, 20, 50);
+    assert_eq!(read().hold(4, 8, 50, 60).violated(), []);
+    assert_eq!(read().hold(4, 8, 45, 60).violated(), [Rule::Overlap]);
+    assert_eq!(read().hold(4, 4, 5, 12).violated(), [Rule::Overlap]);
+}
+
+#[test]
+fn fences_rise_from_readers_to_writers_and_back_and_readers_have_no_order() {
+    // Asked before the others were granted.
+    let read = |fence| {
+        let history = History::new().hold(1, 5, 10, 20).read(2, 7, 25, 30);
+        history.asks(24, 3, true).granted(40, 3, fence, 140).leaves(50, 3)
+    };
+    let written = |fence, last| read(fence).asked(24, 4).granted(60, 4, last, 160).violated();
+    assert_eq!(written(6, 8), []);
+    assert!(written(7, 8).contains(&Rule::FenceTwice));
+    assert!(written(4, 8).contains(&Rule::FenceOrder), "after the writer before");
+    assert!(written(6, 7).contains(&Rule::FenceOrder), "after the reader before the last");
 }
 
 #[test]
