@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::{StreamExt, future::join_all, stream};
@@ -404,6 +404,23 @@ async fn quorum_node_restarted_empty() {
     }
     let long = within(holder.lock("b").lease(ms(4_000))).await.unwrap_err();
     assert!(long.to_string().contains("a lease of 4s is longer"), "{long}");
+}
+
+/// A server counts its uptime in whole seconds of the day: one that starts at the end of one is a second old at once.
+#[tokio::test]
+async fn restarted_nodes_wait_for_all_of_the_longest_lease() {
+    let mut nodes = servers(3).await;
+    let locks = forgetful(&nodes, ms(3_000));
+    nodes[0].restart().await.unwrap();
+    let of_day = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let left = 1_850_u64.saturating_sub(u64::from(of_day.subsec_millis())) % 1_000;
+    locks.clock().sleep(ms(left)).await;
+    let begun = locks.clock().now();
+    nodes[1].restart().await.unwrap();
+    nodes[2].kill().await.unwrap();
+    let guard = eventually(SOON, || locks.try_lock("a")).await.unwrap();
+    let age = locks.clock().now().saturating_since(begun);
+    assert!(guard.is_some() && age >= ms(3_000), "a vote {age:?} after the start at the earliest");
 }
 
 /// More than what is promised: empty nodes give nobody their votes, so they say nothing against a holder.

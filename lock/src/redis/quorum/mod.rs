@@ -44,7 +44,8 @@ use crate::{backend::Owner, builder::LocksBuilder, locks::Locks, spawn::Spawner}
 /// [`restart_wait`](Self::restart_wait) after its start, by its own `uptime_in_seconds`, it leads nobody and gives no
 /// vote, and leases longer than that are refused. Holders win it back with their next renewal, and it counts for
 /// them from the renewal after that; that it was empty does not count against them, because it cannot have
-/// given its vote to others. A node whose data were flushed while it ran looks like any other: a flush
+/// given its vote to others. Its uptime is counted by its time of day: set forward after a start, that ends the wait early by
+/// the step. A node whose data were flushed while it ran looks like any other: a flush
 /// counts as a loss of that node for one lease. **All clients must agree on the wait.** Nodes that write
 /// each command to disk before they answer (`appendonly yes`, `appendfsync always`) need no wait.
 ///

@@ -12,7 +12,8 @@ veto = function(votes_after)
     return nil
   end
   uptime = uptime or tonumber(string.match(call('INFO', 'server'), 'uptime_in_seconds:(%d+)'))
-  if uptime < votes_after then
+  -- Counted in whole seconds of the day, it is up to one more than the server is old.
+  if uptime <= votes_after then
     local since = string.format('NOVOTE it started %d s ago and votes %d s after its start', uptime, votes_after)
     return redis.error_reply(since)
   end
