@@ -29,11 +29,13 @@ pub(super) async fn fixed_lease_ends(arena: &Arena) -> Result<(), Broken> {
 
 pub(super) async fn ended_lease_goes_to_the_head(arena: &Arena) -> Result<(), Broken> {
     let (one, two, key) = (arena.client(), arena.client(), arena.key("head")?);
-    let guard = arena.within("a free lock", one.lock(&key).fixed_lease(SHORT)).await??;
+    let guard = arena.within("a free lock", one.lock(&key).fixed_lease(LEASE * 5)).await??;
     let head = arena.spawn(two.lock(&key).into_future())?;
     arena.until_waiting(&one, &key, 1).await?;
     let late = arena.spawn(one.lock(&key).into_future())?;
     arena.until_waiting(&one, &key, 2).await?;
+    // It ends once both wait, however long that took.
+    arena.within("an answer", guard.extend(SHORT)).await??;
     let next = arena.within("the head's turn", head).await???;
     check(!guard.is_held(), || "two hold the lock".into())?;
     check(!late.is_finished(), || "two waiters were let in".into())?;
@@ -78,9 +80,9 @@ pub(super) async fn late_release_spares_successor(arena: &Arena) -> Result<(), B
 
 pub(super) async fn extended_lease_lasts(arena: &Arena) -> Result<(), Broken> {
     let (one, two, key) = (arena.client(), arena.client(), arena.key("extended")?);
-    let guard = arena.within("a free lock", one.lock(&key).fixed_lease(SHORT)).await??;
-    arena.within("an answer", guard.extend(SHORT * 8)).await??;
-    arena.pass(SHORT * 4).await;
+    let guard = arena.within("a free lock", one.lock(&key).fixed_lease(LEASE)).await??;
+    arena.within("an answer", guard.extend(LEASE * 2)).await??;
+    arena.pass(LEASE + SHORT).await;
     check(guard.is_held(), || "an extended lease ended".into())?;
     let tried = arena.within("an answer", two.try_lock(&key)).await??;
     check(tried.is_none(), || "an extended lock was granted again".into())?;

@@ -151,10 +151,11 @@ async fn a_server_paused_for_longer_than_the_lease_holds_nothing() {
 async fn slow_news_shorten_the_lease() {
     let server = Single::start().await.unwrap();
     let proxy = server.proxy().await.unwrap();
-    let one = Locks::redis(&proxy.url(&server.url())).unwrap();
-    let two = client(&server);
+    // The delay is to be no time-out, on a busy machine neither.
+    let redis = Redis::builder(&proxy.url(&server.url())).unwrap().budget(SOON).build().unwrap();
+    let (one, two) = (Locks::builder().wait(SOON).redis(redis), client(&server));
     drop(within(one.lock("warm")).await.unwrap());
-    let (lease, delay) = (ms(20_000), ms(500));
+    let (lease, delay) = (SOON * 4, ms(500));
     proxy.latency(Direction::ToClient, delay);
     let asked = within(one.lock("a").lease(lease)).await.unwrap();
     assert!(asked.remaining() <= lease - delay, "{:?}", asked.remaining());
