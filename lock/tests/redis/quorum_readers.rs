@@ -149,6 +149,42 @@ async fn a_writer_is_above_the_readers_before_it_although_the_node_of_the_highes
     }
 }
 
+/// One node draws the fence and answers soon, and the others are slow.
+#[tokio::test]
+async fn a_fence_is_told_when_a_majority_has_it() {
+    let nodes = servers(3).await;
+    let (locks, proxies) = through_proxies(&nodes, ms(60_000)).await;
+    let quick = (first() + 1) % 3;
+    let held = key_of("a", "held");
+    let mut ahead = read(&locks).await.fence().get();
+    within(locks.lock("a")).await.unwrap().release().await;
+    for reads in [true, false] {
+        every_node_is_empty(&nodes).await;
+        ahead += 60_000_000;
+        let tombstone = format!("#{ahead}");
+        nodes[quick].command(&["SET", &held, &tombstone, "PX", "60000"]).await.unwrap();
+        for slow in [first(), (first() + 2) % 3] {
+            proxies[slow].latency(Direction::ToServer, ms(150));
+        }
+        let lock = locks.read_write("a");
+        let guard = within(if reads { lock.read() } else { lock.write() }).await.unwrap();
+        let mut written = 0;
+        for node in &nodes {
+            let fence = mark(node).await.map_or(0, |(_, fence)| fence);
+            written += usize::from(fence >= guard.fence().get());
+        }
+        assert!(guard.fence().get() > ahead && written >= 2, "{written} have {}", guard.fence());
+        for proxy in &proxies {
+            proxy.clear().await;
+        }
+        guard.release().await;
+        // What keeps the fences that are ahead.
+        for node in &nodes {
+            node.command(&["FLUSHALL"]).await.unwrap();
+        }
+    }
+}
+
 /// They come to the nodes in different orders, where all that a node can draw is one more than the last one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_that_get_in_together_have_fences_of_their_own() {
