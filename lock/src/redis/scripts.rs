@@ -41,7 +41,7 @@ pub(super) static VOTE_SHARE: Script = Script::joined(concat!(
     "\n",
     text!("lane" "readers" "share")
 ));
-pub(super) static RENEW: Script = Script::new(text!("head" "lane" "renew"));
+pub(super) static RENEW: Script = Script::new(text!("head" "extend" "lane" "renew"));
 pub(super) static SHARE: Script = Script::joined(text!("head" "lane" "readers" "share"));
 pub(super) static SHARE_IN_CLUSTER: Script =
     Script::joined(text!("head" "lane" "cluster" "readers" "share")).keys_each(3);

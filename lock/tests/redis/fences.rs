@@ -3,7 +3,10 @@
 use mainstay_lock::{Fence, FencedStore, Redis, key};
 use mainstay_testkit::redis::{Reply, Single};
 
-use crate::{SOON, client, common::all_have_an_end, key_of, keys, ms, until_empty, within};
+use crate::{
+    SOON, client, client_at, common::all_have_an_end, key_of, keys, ms, quorum::cut_off,
+    until_empty, within,
+};
 
 #[tokio::test]
 async fn fences_rise_over_flushes_and_deletions() {
@@ -74,6 +77,20 @@ async fn fences_fall_where_a_clock_is_set_back_while_nobody_has_the_lock() {
     assert!(next.fence() < guard.fence(), "{} after {}", next.fence(), guard.fence());
     let error = store.set("it", "second", next.fence(), SOON).await.unwrap_err();
     assert!(error.is_fenced(), "{error}");
+}
+
+#[tokio::test]
+async fn fences_rise_over_a_lease_that_was_renewed_after_the_clock_was_set_back() {
+    let server = Single::start_with_clock().await.unwrap();
+    let proxy = server.proxy().await.unwrap();
+    let (cut, other) = (client_at(&proxy.url(&server.url())), client(&server));
+    let guard = within(cut.lock("a").fixed_lease(SOON)).await.unwrap();
+    server.set_clock(-3_600_000).unwrap();
+    // Renewed to end long before the clock has caught up with its fence. Whoever had it cannot give it back.
+    guard.extend(ms(1)).await.unwrap();
+    cut_off(&proxy).await;
+    let next = within(other.lock("a")).await.unwrap();
+    assert!(next.fence() > guard.fence(), "{} after {}", next.fence(), guard.fence());
 }
 
 async fn until_gone(server: &Single, name: &str) {

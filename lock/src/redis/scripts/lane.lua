@@ -17,8 +17,6 @@
 
 -- Holds a name in the place of an owner while readers share it, see readers.lua.
 local READERS = 'readers'
--- A grant of fence F is one of F .. F + SPAN - 1: its process hands the lock on among its own waiters.
-local SPAN = 64
 -- A waiter that has not asked for so long (ms) is dead: it asks every 5 s.
 local PATIENCE = 15000
 -- Those who wait see to it once in so long (us) that the queue lives on.
