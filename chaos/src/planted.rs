@@ -272,6 +272,21 @@ pub(crate) const PLANTED: &[Planted] = &[
                 from: "math.max(now, last + 1)",
                 to: "call('INCR', held .. ':n') * SPAN",
             },
+            Patch {
+                file: "share.lua",
+                from: "math.max(now, last + 1)",
+                to: "call('INCR', held .. ':n') * SPAN",
+            },
+            Patch {
+                file: "share.lua",
+                from: "math.max(now, fence + APART)",
+                to: "call('INCR', held .. ':n') * SPAN",
+            },
+            Patch {
+                file: "readers.lua",
+                from: "math.max(now, fence + APART)",
+                to: "call('INCR', held .. ':n') * SPAN",
+            },
         ],
     },
 ];
