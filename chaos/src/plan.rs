@@ -56,7 +56,7 @@ fn faults(shape: Shape) -> Vec<Fault> {
         Shape::Sentinel => &[ANYWHERE, ELECTED, WATCHED, NETWORK, &[FlushAll]],
         // Nothing helps against whoever deletes what is replicated.
         Shape::Replicated => &[ANYWHERE, ELECTED, WATCHED, NETWORK],
-        Shape::Cluster => &[ANYWHERE, ELECTED, &[FlushAll, SlotMoved]],
+        Shape::Cluster => &[ANYWHERE, ELECTED, NETWORK, &[FlushAll, SlotMoved]],
         Shape::Quorum => &[ANYWHERE, SERVER, NETWORK],
     };
     parts.concat()
@@ -66,7 +66,8 @@ fn faults(shape: Shape) -> Vec<Fault> {
 const ANYWHERE: &[Fault] = &[ClientStop, ClientKill, ConnectionsKilled, ScriptFlush];
 /// One server that others neither replace nor copy.
 const SERVER: &[Fault] = &[ServerKill, ServerStop, Frozen, ReadOnly, OutOfMemory];
-/// Between clients and servers; where Sentinels name the server, between clients and Sentinels.
+/// Between clients and servers. In a Cluster it is that of nodes, and their replicas are on it too; where Sentinels
+/// name the server it is that of a client to the Sentinels, or of a server to everybody.
 const NETWORK: &[Fault] = &[Delay, BlackHole, Unanswered, Reset, Refuse];
 /// A primary that others replace. None of the others stops one for so long.
 const ELECTED: &[Fault] = &[PrimaryKill, PrimaryStop, Failover];

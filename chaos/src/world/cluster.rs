@@ -7,7 +7,10 @@ use mainstay_testkit::{
     redis::{self, command},
 };
 
-use super::single::{break_by_command, mend_by_command};
+use super::{
+    network::{mend_all, strike_some},
+    single::{break_by_command, mend_by_command},
+};
 use crate::{Result, fault::Fault, plan::Step};
 
 /// A Cluster of three primaries, each with a replica.
@@ -19,11 +22,12 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) async fn start() -> Result<Self> {
-        Ok(Self { servers: redis::Cluster::start().await?, changes: None })
+        Ok(Self { servers: redis::Cluster::start_behind_proxies().await?, changes: None })
     }
 
     pub(crate) fn urls(&self) -> Vec<String> {
-        self.servers.urls()
+        let proxies = self.servers.proxies().iter();
+        proxies.map(|proxy| format!("redis://{}/", proxy.addr())).collect()
     }
 
     /// The primaries.
@@ -51,6 +55,10 @@ impl Cluster {
                 self.changes = Some((slot, primary));
             }
             Fault::SlotMoved => self.move_slot(slot, primary).await?,
+            // Of the nodes, for whoever is a client or a replica.
+            fault if fault.is_of_the_network() => {
+                strike_some(self.servers.proxies(), step).await;
+            }
             _ => break_by_command(primary, step).await?,
         }
         Ok(())
@@ -61,6 +69,11 @@ impl Cluster {
             self.servers.primary_after(slot, old, PATIENCE).await?;
             self.servers.resume()?;
             self.servers.restart().await?;
+            return Ok(self.servers.healthy().await?);
+        }
+        if step.fault.is_of_the_network() {
+            mend_all(self.servers.proxies()).await;
+            // Replicas that were cut off have caught up when the next fault comes.
             return Ok(self.servers.healthy().await?);
         }
         let slot = self.slot(step).await?;

@@ -28,13 +28,7 @@ impl Network {
 
     /// Breaks some cables, or all of them.
     pub(crate) async fn strike(&self, step: &Step) {
-        let mut rng = Rng::with_seed(step.pick);
-        let victim = rng.usize(..self.cables.len());
-        for (seat, cable) in self.cables.iter().enumerate() {
-            if step.all || seat == victim {
-                strike(cable, step.fault, &mut rng).await;
-            }
-        }
+        strike_some(&self.cables, step).await;
     }
 
     /// Cuts the first half of the seats off, without a word.
@@ -47,9 +41,24 @@ impl Network {
 
     /// Mends every cable.
     pub(crate) async fn mend(&self) {
-        for cable in &self.cables {
-            cable.clear().await;
+        mend_all(&self.cables).await;
+    }
+}
+
+/// Breaks one of the cables, or all of them.
+pub(super) async fn strike_some(cables: &[Proxy], step: &Step) {
+    let mut rng = Rng::with_seed(step.pick);
+    let victim = rng.usize(..cables.len());
+    for (at, cable) in cables.iter().enumerate() {
+        if step.all || at == victim {
+            strike(cable, step.fault, &mut rng).await;
         }
+    }
+}
+
+pub(super) async fn mend_all(cables: &[Proxy]) {
+    for cable in cables {
+        cable.clear().await;
     }
 }
 

@@ -11,7 +11,7 @@ use mainstay_testkit::{
 
 use super::{
     elections::Elections,
-    network::Network,
+    network::{Network, mend_all, strike_some},
     single::{break_by_command, mend_by_command},
 };
 use crate::{Result, fault::Fault, plan::Step};
@@ -29,7 +29,7 @@ pub(crate) struct Sentinel {
 
 impl Sentinel {
     pub(crate) async fn start(seats: usize, replicas: u32) -> Result<Self> {
-        let servers = redis::Sentinel::start().await?;
+        let servers = redis::Sentinel::start_behind_proxies().await?;
         let mut networks = Vec::new();
         for addr in servers.addrs() {
             networks.push(Network::to(addr, seats).await?);
@@ -80,6 +80,10 @@ impl Sentinel {
                 self.old = vec![self.servers.isolate().await?];
             }
             Fault::ReplicaStop => self.replica(step, primary)?.pause()?,
+            fault if fault.is_of_the_network() && of_servers(step) => {
+                // A primary that nobody reaches for long enough is replaced.
+                strike_some(self.servers.proxies(), step).await;
+            }
             fault if fault.is_of_the_network() => {
                 for network in &self.networks {
                     network.strike(step).await;
@@ -102,18 +106,33 @@ impl Sentinel {
                 Clock::boot().sleep(while_two).await;
             }
             self.servers.join().await?;
-            let new = self.servers.primary().await?;
-            let port = new.port().to_string();
-            for addr in old.into_iter().filter(|addr| *addr != new) {
-                command(addr, &["REPLICAOF", "127.0.0.1", &port]).await?;
-            }
+            self.follow(old).await?;
             self.mend_networks().await;
             self.in_sync().await?;
             return Ok(self.servers.settled(PATIENCE).await?);
         }
         self.mend_networks().await;
         self.servers.resume()?;
+        if step.fault.is_of_the_network() && of_servers(step) {
+            mend_all(self.servers.proxies()).await;
+            self.servers.settled(PATIENCE).await?;
+            // One that was replaced would go on as a primary for ten seconds.
+            let all = self.servers.nodes().iter().map(|node| node.addr()).collect();
+            self.follow(all).await?;
+            self.in_sync().await?;
+            return Ok(self.servers.settled(PATIENCE).await?);
+        }
         mend_by_command(self.servers.primary().await?, step).await
+    }
+
+    /// Has these follow whoever is primary now.
+    async fn follow(&self, others: Vec<SocketAddr>) -> Result<()> {
+        let new = self.servers.primary().await?;
+        let port = self.servers.named(new).port().to_string();
+        for addr in others.into_iter().filter(|addr| *addr != new) {
+            command(addr, &["REPLICAOF", "127.0.0.1", &port]).await?;
+        }
+        Ok(())
     }
 
     async fn mend_networks(&self) {
@@ -154,6 +173,11 @@ impl Sentinel {
         let pick = usize::try_from(step.pick % replicas.len().max(1) as u64)?;
         replicas.into_iter().nth(pick).ok_or_else(|| "there is no replica".into())
     }
+}
+
+/// Whether it strikes the servers' part of the network, and not that of clients to the Sentinels.
+fn of_servers(step: &Step) -> bool {
+    step.pick % 2 == 1
 }
 
 /// Of the test kit's primary.

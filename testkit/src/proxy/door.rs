@@ -1,4 +1,4 @@
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
@@ -10,6 +10,7 @@ use super::{
     faults::{Faults, Tally},
     link,
 };
+use crate::time::pause;
 
 /// Takes connections in, unless they are refused.
 pub(super) struct Door {
@@ -35,7 +36,9 @@ impl Door {
         let mut listener = Some(listener);
         loop {
             let Some(open) = listener.take().or_else(|| listen(self.addr).ok()) else {
-                return;
+                // Our own earlier listener may be on its way out, and whoever waits for us goes on waiting.
+                pause(AGAIN).await;
+                continue;
             };
             self.open.send_replace(true);
             self.accept(&open, &mut links).await;
@@ -69,3 +72,6 @@ impl Door {
         link::run(client, self.target, self.faults.clone(), Arc::clone(&self.tally))
     }
 }
+
+/// Before the next attempt to listen.
+const AGAIN: Duration = Duration::from_millis(10);

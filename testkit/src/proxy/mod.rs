@@ -21,12 +21,13 @@ mod faults;
 mod link;
 
 use std::{
+    io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 
 pub use self::faults::{Counters, Direction};
 use self::faults::{Drip, Faults, Tally};
@@ -59,9 +60,7 @@ impl Proxy {
     ///
     /// When no port is free.
     pub async fn to(target: SocketAddr) -> Result<Self, KitError> {
-        let port = Port::free()?;
-        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number()));
-        let listener = door::listen(addr).map_err(KitError::io(format!("listen on {addr}")))?;
+        let (port, addr, listener) = free_door()?;
         let (faults, watched) = watch::channel(Faults::default());
         let (open, listening) = watch::channel(true);
         let tally = Arc::new(Tally::default());
@@ -160,3 +159,20 @@ impl Proxy {
         let _ = listening.wait_for(|open| *open == wanted).await;
     }
 }
+
+/// A listener on a port of its own. One that was free a moment ago may be taken by who knows nothing of our leases.
+fn free_door() -> Result<(Port, SocketAddr, TcpListener), KitError> {
+    let mut tries = 0;
+    loop {
+        let port = Port::free()?;
+        let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number()));
+        match door::listen(addr) {
+            Ok(listener) => return Ok((port, addr, listener)),
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries < TRIES => tries += 1,
+            Err(error) => return Err(KitError::io(format!("listen on {addr}"))(error)),
+        }
+    }
+}
+
+/// Ports to try before giving up.
+const TRIES: usize = 20;

@@ -1,4 +1,8 @@
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::{
     client::command,
@@ -23,6 +27,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Cluster {
     nodes: Vec<Server>,
+    /// In front of the nodes, in their order, if clients go through them.
+    proxies: Vec<Proxy>,
+}
+
+/// How others reach the nodes.
+#[derive(Clone, Copy)]
+enum Reach<'a> {
+    Plainly,
+    Encrypted(&'a TlsFiles<'a>),
+    ThroughProxies,
 }
 
 impl Cluster {
@@ -32,7 +46,18 @@ impl Cluster {
     ///
     /// When `redis-server` is not installed, does not start, or the nodes do not find each other.
     pub async fn start() -> Result<Self, KitError> {
-        Self::with(None).await
+        Self::with(Reach::Plainly).await
+    }
+
+    /// Starts six nodes that name [proxies](Self::proxies) in the place of their own ports, so that clients go
+    /// through them; and so do replicas to their primaries. Among themselves the nodes speak directly: who counts as
+    /// down does not depend on the proxies.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_behind_proxies() -> Result<Self, KitError> {
+        Self::with(Reach::ThroughProxies).await
     }
 
     /// Starts six nodes that speak TLS among themselves, and to whoever comes to their encrypted ports.
@@ -43,15 +68,22 @@ impl Cluster {
     ///
     /// As [`start`](Self::start), and when `redis-server` cannot use the certificates.
     pub async fn start_tls(tls: &TlsFiles<'_>) -> Result<Self, KitError> {
-        Self::with(Some(tls)).await
+        Self::with(Reach::Encrypted(tls)).await
     }
 
-    async fn with(tls: Option<&TlsFiles<'_>>) -> Result<Self, KitError> {
+    async fn with(reach: Reach<'_>) -> Result<Self, KitError> {
         let _slot = StartSlot::take().await?;
         let workspace = Arc::new(Workspace::new()?);
-        let (mut nodes, mut buses) = (Vec::new(), Vec::new());
+        let (mut nodes, mut buses, mut proxies) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..2 * PRIMARIES {
-            let (node, bus) = Self::node(&workspace, tls)?;
+            let port = Port::free()?;
+            let mut announces = String::new();
+            if let Reach::ThroughProxies = reach {
+                let proxy = Proxy::to((Ipv4Addr::LOCALHOST, port.number()).into()).await?;
+                announces = announced(&proxy, &port);
+                proxies.push(proxy);
+            }
+            let (node, bus) = Self::node(&workspace, port, reach, &announces)?;
             nodes.push(node);
             buses.push(bus);
         }
@@ -61,7 +93,7 @@ impl Cluster {
         for node in &mut nodes {
             node.ready().await?;
         }
-        let cluster = Self { nodes };
+        let cluster = Self { nodes, proxies };
         cluster.form(&buses).await?;
         Ok(cluster)
     }
@@ -69,17 +101,21 @@ impl Cluster {
     /// A node, and the port on which its peers speak to it.
     fn node(
         workspace: &Arc<Workspace>,
-        tls: Option<&TlsFiles<'_>>,
+        port: Port,
+        reach: Reach<'_>,
+        announces: &str,
     ) -> Result<(Server, u16), KitError> {
-        let port = Port::free()?;
-        let settings = "cluster-enabled yes\n\
-                        cluster-config-file nodes.conf\n\
-                        cluster-node-timeout 1000\n\
-                        cluster-replica-validity-factor 0\n";
-        let Some(tls) = tls else {
+        let settings = format!(
+            "cluster-enabled yes\n\
+             cluster-config-file nodes.conf\n\
+             cluster-node-timeout 1000\n\
+             cluster-replica-validity-factor 0\n\
+             {announces}"
+        );
+        let Reach::Encrypted(tls) = reach else {
             // Where the bus listens unless told.
             let bus = port.bus();
-            return Ok((node::node(workspace, port, settings)?, bus));
+            return Ok((node::node(workspace, port, &settings)?, bus));
         };
         let bus = Port::free()?;
         let number = bus.number();
@@ -171,7 +207,14 @@ impl Cluster {
     /// When no node answers or none serves the slot.
     pub async fn primary_of(&self, slot: u16) -> Result<SocketAddr, KitError> {
         let table = command(self.anybody()?, &["CLUSTER", "NODES"]).await?;
-        owner(&table.to_string(), slot).ok_or_else(|| KitError::answer("the cluster", table))
+        let owner = owner(&table.to_string(), slot);
+        owner.map(|addr| self.own(addr)).ok_or_else(|| KitError::answer("the cluster", table))
+    }
+
+    /// The own address of a node that others name.
+    fn own(&self, named: SocketAddr) -> SocketAddr {
+        let proxy = self.proxies.iter().find(|proxy| proxy.addr() == named);
+        proxy.map_or(named, Proxy::target)
     }
 
     /// Waits until another node than `old` serves `slot`.
@@ -243,6 +286,12 @@ impl Cluster {
         self.healthy().await
     }
 
+    /// The proxies in front of the nodes, in the order of [`addrs`](Self::addrs), if it was started with them.
+    #[must_use]
+    pub fn proxies(&self) -> &[Proxy] {
+        &self.proxies
+    }
+
     /// A proxy in front of the first node: a seed for clients, who learn the nodes' own addresses from it.
     ///
     /// # Errors
@@ -266,6 +315,14 @@ impl Cluster {
             .find(|node| node.addr() == addr)
             .ok_or_else(|| KitError::answer(addr, "no node listens there"))
     }
+}
+
+/// What a node says of itself if others are to come through a proxy.
+fn announced(proxy: &Proxy, port: &Port) -> String {
+    let (proxy, bus) = (proxy.addr().port(), port.bus());
+    format!(
+        "cluster-announce-ip 127.0.0.1\ncluster-announce-port {proxy}\ncluster-announce-bus-port {bus}\n"
+    )
 }
 
 /// The slots of the primary with this index.

@@ -1,5 +1,5 @@
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
 };
@@ -33,8 +33,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Sentinel {
     nodes: [Server; 3],
     sentinels: [Server; 3],
-    /// They speak TLS to each other, and name each other's encrypted ports.
-    encrypted: bool,
+    /// What they call the nodes.
+    names: [SocketAddr; 3],
+    /// In front of the nodes, if others go through them.
+    proxies: Option<[Proxy; 3]>,
+}
+
+/// How others reach the nodes.
+#[derive(Clone, Copy)]
+enum Reach<'a> {
+    Plainly,
+    Encrypted(&'a TlsFiles<'a>),
+    ThroughProxies(&'a [Proxy; 3]),
 }
 
 impl Sentinel {
@@ -44,7 +54,21 @@ impl Sentinel {
     ///
     /// When `redis-server` or `redis-sentinel` is not installed or does not start.
     pub async fn start() -> Result<Self, KitError> {
-        Self::with(None).await
+        Self::with(Ports::free()?, None, None).await
+    }
+
+    /// Starts six of which the nodes are reached through [proxies](Self::proxies), by clients, Sentinels and replicas
+    /// alike: one whose proxy delivers nothing counts as down.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start).
+    pub async fn start_behind_proxies() -> Result<Self, KitError> {
+        let ports = Ports::free()?;
+        let [primary, first, second] = ports.0.each_ref().map(|port| addr_of(port.number()));
+        let proxies =
+            [Proxy::to(primary).await?, Proxy::to(first).await?, Proxy::to(second).await?];
+        Self::with(ports, None, Some(proxies)).await
     }
 
     /// Starts six that speak TLS to each other, and to whoever comes to their encrypted ports.
@@ -56,13 +80,23 @@ impl Sentinel {
     ///
     /// As [`start`](Self::start), and when they cannot use the certificates.
     pub async fn start_tls(tls: &TlsFiles<'_>) -> Result<Self, KitError> {
-        Self::with(Some(tls)).await
+        Self::with(Ports::free()?, Some(tls), None).await
     }
 
-    async fn with(tls: Option<&TlsFiles<'_>>) -> Result<Self, KitError> {
+    async fn with(
+        ports: Ports,
+        tls: Option<&TlsFiles<'_>>,
+        proxies: Option<[Proxy; 3]>,
+    ) -> Result<Self, KitError> {
         let _slot = StartSlot::take().await?;
         let workspace = Arc::new(Workspace::new()?);
-        let mut nodes = Self::make_nodes(&workspace, tls)?;
+        let reach = match (tls, &proxies) {
+            (Some(tls), _) => Reach::Encrypted(tls),
+            (None, Some(proxies)) => Reach::ThroughProxies(proxies),
+            (None, None) => Reach::Plainly,
+        };
+        let names = reach.names(&ports);
+        let mut nodes = Self::make_nodes(&workspace, ports, reach)?;
         for server in &mut nodes {
             server.launch()?;
         }
@@ -73,7 +107,7 @@ impl Sentinel {
         for replica in &nodes[1..] {
             in_sync(replica.addr()).await?;
         }
-        let mut sentinels = Self::make_sentinels(&workspace, &nodes, tls)?;
+        let mut sentinels = Self::make_sentinels(&workspace, names, tls)?;
         for server in &mut sentinels {
             server.launch()?;
         }
@@ -81,40 +115,46 @@ impl Sentinel {
             server.ready().await?;
             agree(server.addr()).await?;
         }
-        Ok(Self { nodes, sentinels, encrypted: tls.is_some() })
+        Ok(Self { nodes, sentinels, names, proxies })
     }
 
     fn make_nodes(
         workspace: &Arc<Workspace>,
-        tls: Option<&TlsFiles<'_>>,
+        ports: Ports,
+        reach: Reach<'_>,
     ) -> Result<[Server; 3], KitError> {
-        let ports = [Port::free()?, Port::free()?, Port::free()?];
-        let numbers = ports.each_ref().map(Port::number);
-        let users = users(numbers);
-        let [primary, first, second] = ports;
-        let node = |port: Port, role: &str| {
+        let (names, users) = (reach.names(&ports), users(ports.0.each_ref().map(Port::number)));
+        let node = |port: Port, name: SocketAddr, role: &str| {
             let me = follower(port.number());
-            let own = settings_for(tls, workspace, &port)?;
+            let own = match reach {
+                Reach::Plainly => String::new(),
+                Reach::Encrypted(tls) => settings_for(Some(tls), workspace, &port)?,
+                Reach::ThroughProxies(_) => {
+                    let announced = name.port();
+                    format!("replica-announce-ip 127.0.0.1\nreplica-announce-port {announced}\n")
+                }
+            };
             let settings = format!("{users}masteruser {me}\nmasterauth {SECRET}\n{role}{own}");
             node::node(workspace, port, &settings)
         };
-        let spoken = if tls.is_some() { primary.bus() } else { primary.number() };
-        let follow = format!("replicaof 127.0.0.1 {spoken}\n");
-        Ok([node(primary, "")?, node(first, &follow)?, node(second, &follow)?])
+        let [primary, first, second] = ports.0;
+        let follow = format!("replicaof 127.0.0.1 {}\n", names[0].port());
+        let primary = node(primary, names[0], "")?;
+        Ok([primary, node(first, names[1], &follow)?, node(second, names[2], &follow)?])
     }
 
     /// The Sentinels are told of the replicas and of each other, as their own rewritten
     /// configuration tells them after a restart: finding out takes them ten seconds.
     fn make_sentinels(
         workspace: &Arc<Workspace>,
-        nodes: &[Server; 3],
+        names: [SocketAddr; 3],
         tls: Option<&TlsFiles<'_>>,
     ) -> Result<[Server; 3], KitError> {
         let ports = [Port::free()?, Port::free()?, Port::free()?];
         let spoken = |port: u16| if tls.is_some() { Port::bus_of(port) } else { port };
         let numbers = ports.each_ref().map(Port::number);
         let id = |number: u16| format!("{number:040x}");
-        let [primary, replicas @ ..] = nodes;
+        let [primary, replicas @ ..] = names;
         let mut shared = format!(
             "sentinel monitor {NAME} 127.0.0.1 {} 2\n\
              sentinel down-after-milliseconds {NAME} 1000\n\
@@ -122,10 +162,10 @@ impl Sentinel {
              sentinel parallel-syncs {NAME} 2\n\
              sentinel auth-user {NAME} {WATCHER}\n\
              sentinel auth-pass {NAME} {SECRET}\n",
-            spoken(primary.addr().port())
+            primary.port()
         );
         for replica in replicas {
-            let port = spoken(replica.addr().port());
+            let port = replica.port();
             shared += &format!("sentinel known-replica {NAME} 127.0.0.1 {port}\n");
         }
         let start = |port: Port| {
@@ -347,11 +387,23 @@ impl Sentinel {
         Proxy::to(self.primary().await?).await
     }
 
+    /// The proxies in front of the nodes, in the order of [`nodes`](Self::nodes), if it was started with them.
+    #[must_use]
+    pub fn proxies(&self) -> &[Proxy] {
+        self.proxies.as_ref().map_or(&[], |proxies| proxies)
+    }
+
+    /// Where others reach a node: its proxy or its encrypted port, if it has one.
+    #[must_use]
+    pub fn named(&self, addr: SocketAddr) -> SocketAddr {
+        let at = self.nodes.iter().position(|node| node.addr() == addr);
+        at.map_or(addr, |at| self.names[at])
+    }
+
     /// The plain port of a node that the Sentinels name.
     fn plain(&self, named: SocketAddr) -> SocketAddr {
-        let mut addrs = self.nodes.iter().map(Server::addr);
-        let plain = addrs.find(|addr| self.encrypted && encrypted(*addr) == named);
-        plain.unwrap_or(named)
+        let at = self.names.iter().position(|name| *name == named);
+        at.map_or(named, |at| self.nodes[at].addr())
     }
 
     /// The node at `addr`.
@@ -361,6 +413,31 @@ impl Sentinel {
             .find(|node| node.addr() == addr)
             .ok_or_else(|| KitError::answer(addr, "no node listens there"))
     }
+}
+
+/// Of a primary and its replicas.
+struct Ports([Port; 3]);
+
+impl Ports {
+    fn free() -> Result<Self, KitError> {
+        Ok(Self([Port::free()?, Port::free()?, Port::free()?]))
+    }
+}
+
+impl Reach<'_> {
+    /// What others call the nodes.
+    fn names(self, ports: &Ports) -> [SocketAddr; 3] {
+        let plain = ports.0.each_ref().map(|port| addr_of(port.number()));
+        match self {
+            Self::Plainly => plain,
+            Self::Encrypted(_) => plain.map(encrypted),
+            Self::ThroughProxies(proxies) => proxies.each_ref().map(Proxy::addr),
+        }
+    }
+}
+
+fn addr_of(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 /// What a node or a Sentinel is told of TLS.
