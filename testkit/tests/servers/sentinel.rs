@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use mainstay_testkit::{
     eventually,
+    proxy::Direction,
     redis::{Sentinel, command},
 };
 
@@ -12,7 +13,12 @@ async fn a_replica_takes_over_from_a_killed_primary() {
     let mut redis = Sentinel::start().await.unwrap();
     let old = redis.primary().await.unwrap();
     command(old, &["SET", "before", "1"]).await.unwrap();
-    command(old, &["WAIT", "2", "5000"]).await.unwrap();
+    for node in redis.nodes().iter().map(|node| node.addr()) {
+        // `WAIT` on a connection of its own waits for nothing.
+        let kept =
+            || async { command(node, &["GET", "before"]).await.unwrap().text() == Some("1") };
+        eventually(SOON, kept).await.unwrap();
+    }
 
     assert_eq!(redis.kill().await.unwrap(), old);
     let new = redis.primary_after(old, SOON).await.unwrap();
@@ -65,4 +71,30 @@ async fn an_old_primary_that_is_alone_reports_no_replica_and_goes_on() {
     eventually(SOON, alone).await.unwrap();
     command(old, &["SET", "minority", "1"]).await.unwrap();
     redis.join().await.unwrap();
+}
+
+/// A primary that nobody reaches through its proxy is replaced, and follows through the proxy of its successor.
+#[tokio::test]
+async fn nodes_behind_proxies_are_reached_through_them_by_everybody() {
+    let redis = Sentinel::start_behind_proxies().await.unwrap();
+    let old = redis.primary().await.unwrap();
+    let proxy = redis.proxies().iter().find(|proxy| proxy.target() == old).unwrap();
+    let args = ["SENTINEL", "get-master-addr-by-name", redis.name()];
+    let named = command(redis.addrs()[0], &args).await.unwrap().to_string();
+    assert!(named.contains(&proxy.addr().port().to_string()), "{named}");
+    assert_eq!(redis.named(old), proxy.addr());
+    proxy.black_hole(Direction::ToServer);
+    let new = redis.primary_after(old, SOON).await.unwrap();
+    proxy.clear().await;
+    let port = redis.named(new).port().to_string();
+    command(old, &["REPLICAOF", "127.0.0.1", &port]).await.unwrap();
+    eventually(SOON, || async {
+        let info = command(old, &["INFO", "replication"]).await.map_err(|e| e.to_string())?;
+        let follows = info.field("master_port") == Some(&port)
+            && info.field("master_link_status") == Some("up");
+        if follows { Ok(()) } else { Err(info.to_string()) }
+    })
+    .await
+    .unwrap();
+    redis.settled(SOON).await.unwrap();
 }
