@@ -9,6 +9,7 @@ use std::{
 
 use mainstay_lock::{Locks, Tx};
 use mainstay_testkit::cancel::{Moment, yield_once};
+use sqlx::MySql;
 
 use crate::{
     Broken,
@@ -56,6 +57,28 @@ async fn dropped_anywhere_it_is_whole_and_over_when_the_lock_is_free<DB: Kit>() 
         assert!(dropped > 0 && finished > 0, "{dropped} dropped, {finished} finished");
         if behind_the_body {
             assert_eq!(committed, dropped + finished, "what has begun to commit goes on");
+        }
+    }
+}
+
+/// A driver that is interrupted while it begins may not know that it did; whoever has the connection next would
+/// be in a transaction without knowing it.
+#[tokio::test]
+async fn a_begin_that_is_dropped_leaves_no_connection_in_a_transaction() {
+    let (db, locks) = (Db::<MySql>::fresh().await, Locks::in_process());
+    for polls in (1..8).flat_map(|polls| [polls; 4]) {
+        let guard = within(locks.lock("order:1")).await.unwrap();
+        let run = guard.transaction(&db.pool, async |_tx| Ok::<_, Broken>(()));
+        _ = poll_up_to(run, polls, Moment::Asleep, &AtomicBool::new(true)).await;
+        let mut connections = Vec::new();
+        for _ in 0..db.pool.size() {
+            connections.push(within(db.pool.acquire()).await.unwrap());
+        }
+        for connection in &mut connections {
+            let open = MySql::number(&mut *connection, "SELECT CAST(@@in_transaction AS SIGNED)")
+                .await
+                .unwrap();
+            assert_eq!(open, 0, "in a transaction, after {polls} polls");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Fences in a database: a row beside the business rows, written in the same transaction.
 
+mod begin;
 mod check;
 mod codec;
 mod database;

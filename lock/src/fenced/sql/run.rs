@@ -17,6 +17,7 @@ use sqlx::{Database, Pool, Transaction};
 
 use super::{
     FenceDatabase, Tx,
+    begin::Begin,
     check::{Doing, check, commit_failed, unsealed, usable},
     slot::Slot,
 };
@@ -35,7 +36,8 @@ pin_project! {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before the body has ended, everything is rolled back and the lock released. Dropped later, the commit or
+    /// Dropped before the body has ended, everything is rolled back and the lock released; one that was about to begin is
+    /// begun to its end for that, in the background. Dropped later, the commit or
     /// rollback goes on to its end in the background, and then the lock is released.
     #[must_use = "nothing happens unless this is awaited, and then the lock is released"]
     pub struct FencedRun<DB: Database, B, F: Future, R> {
@@ -137,7 +139,8 @@ where
                         break FenceError::Shared { key: guard.key().clone() };
                     }
                     let (body, lost) = (body.take(), guard.lost());
-                    let open = open(this.pool.clone(), this.resource.clone(), guard.fence());
+                    let begin = Begin::new(this.pool.clone(), this.manager.clone());
+                    let open = open(begin, this.resource.clone(), guard.fence());
                     this.stage.set(Stage::Open { step: Box::pin(open), lost, body });
                 }
                 // Open => (Work or Over)
@@ -192,7 +195,7 @@ impl<DB: Database, B, F: Future, R> fmt::Debug for FencedRun<DB, B, F, R> {
 
 /// Opens a transaction in which no earlier holder can be.
 async fn open<DB: FenceDatabase>(
-    pool: Pool<DB>,
+    begin: Begin<DB>,
     resource: Arc<str>,
     fence: Fence,
 ) -> Result<Transaction<'static, DB>, FenceError> {
@@ -200,7 +203,7 @@ async fn open<DB: FenceDatabase>(
         return Err(FenceError::Nested { resource: resource.to_string() });
     }
     usable(&resource, fence)?;
-    let mut tx = pool.begin_with(DB::BEGIN).await.doing("begin a transaction", &resource)?;
+    let mut tx = begin.await.doing("begin a transaction", &resource)?;
     match check::<DB>(&mut tx, &resource, fence).await {
         Ok(()) => Ok(tx),
         Err(error) => {
