@@ -79,6 +79,21 @@ fn is_denied(error: &RedisError, by: &[String]) -> bool {
 
 const STRANGER: &str = "not signed by a trusted authority";
 
+/// Clients that trust somebody else, that show no certificate, and that have a wrong password, which `by` say.
+async fn strangers_are_refused(
+    good: impl Fn() -> RedisBuilder,
+    trust: &Trust,
+    stranger: &Authority,
+    by: &[String],
+) {
+    let error = refusal(good().tls(presenting(&trusting(stranger), &trust.authority))).await;
+    assert!(is_mistrusted(&error, STRANGER), "{error:?} {error}");
+    let error = refusal(good().tls(trusting(&trust.authority))).await;
+    assert!(is_mistrusted(&error, "`Tls::client_certificate`"), "{error:?} {error}");
+    let error = refusal(good().credentials(Some(APP.0), "wrong")).await;
+    assert!(is_denied(&error, by), "{error:?} {error}");
+}
+
 fn watched(sentinel: &Sentinel, tls: &Tls) -> RedisBuilder {
     let urls = sentinel.tls_urls().map(|url| url.replace("//", "//watch:other@"));
     let redis = Redis::sentinel(urls, sentinel.name()).unwrap().tls(tls.clone()).require_tls();
@@ -126,12 +141,7 @@ async fn what_sentinels_or_their_servers_refuse_says_who_and_why() {
     let of_primary = [primary.clone()];
     let stranger = authority("stranger");
 
-    let error = refusal(good().tls(presenting(&trusting(&stranger), &trust.authority))).await;
-    assert!(is_mistrusted(&error, STRANGER), "{error:?} {error}");
-    let error = refusal(good().tls(trusting(&trust.authority))).await;
-    assert!(is_mistrusted(&error, "`Tls::client_certificate`"), "{error:?} {error}");
-    let error = refusal(good().credentials(Some(APP.0), "wrong")).await;
-    assert!(is_denied(&error, &of_primary), "{error:?} {error}");
+    strangers_are_refused(good, &trust, &stranger, &of_primary).await;
 
     // The Sentinels' password is not the servers', and the other way round.
     let urls = encrypted.iter().map(|url| url.replace("//", "//watch:wrong@"));
@@ -204,12 +214,7 @@ async fn what_one_node_of_a_cluster_refuses_says_who_and_why() {
     let good = || clustered(&cluster, &trust.tls);
     let stranger = authority("stranger");
 
-    let error = refusal(good().tls(presenting(&trusting(&stranger), &trust.authority))).await;
-    assert!(is_mistrusted(&error, STRANGER), "{error:?} {error}");
-    let error = refusal(good().tls(trusting(&trust.authority))).await;
-    assert!(is_mistrusted(&error, "`Tls::client_certificate`"), "{error:?} {error}");
-    let error = refusal(good().credentials(Some(APP.0), "wrong")).await;
-    assert!(is_denied(&error, &cluster.tls_urls()), "{error:?} {error}");
+    strangers_are_refused(good, &trust, &stranger, &cluster.tls_urls()).await;
     let unencrypted = cluster.tls_urls().into_iter().map(|url| url.replace("rediss", "redis"));
     let error = refusal(Redis::cluster(unencrypted).unwrap()).await;
     assert!(matches!(error, RedisError::Failed { .. }), "{error:?}");
