@@ -54,7 +54,7 @@ const DEEP_WINDOW: usize = 8;
 
 /// A batch of so many calls gains little by more: what is over makes the next one, so that we encode and decode while
 /// the server works.
-pub(crate) const ENOUGH: usize = 32;
+pub(crate) const ENOUGH: usize = 16;
 
 /// Fewer calls on their way are few.
 const FEW: usize = 16;
