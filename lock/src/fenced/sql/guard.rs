@@ -40,6 +40,10 @@ impl LockGuard {
     /// | commits or rolls back | goes on to its end in the background | released after it |
     /// | releases | is over | the release goes ahead |
     ///
+    /// On MySQL and MariaDB, sqlx 0.9 may lose a connection of its pool for good if this is dropped while a statement is
+    /// prepared: nothing is left open in the database, but a place in the pool is gone. Where callers go away often, run
+    /// it in a task of its own.
+    ///
     /// # When the backend is down
     ///
     /// If the database does not answer, the call waits as long as the pool and the driver do, and at most for as long as the
