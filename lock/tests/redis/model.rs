@@ -16,274 +16,38 @@
 //! forward. Fences of a name that nobody holds may fall where the clock is set
 //! back, or where data are lost while it is behind: then they are compared with those of present holders only.
 
+mod ops;
+mod world;
+
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use futures_util::future::{join_all, try_join_all};
-use mainstay_lock::{Clock, Fence, LockError, LockGuard, Locks, Moment, Redis};
-use mainstay_redis::{Push, Script, redis::cmd};
-use mainstay_testkit::{
-    eventually,
-    redis::{Reply, Single},
-};
+use mainstay_lock::{Clock, Fence, LockError, LockGuard, Moment};
+use mainstay_testkit::{eventually, redis::Reply};
 use proptest::{
     prelude::*,
     test_runner::{TestCaseError, TestRunner},
 };
 use tokio::task::JoinHandle;
 
+use self::{
+    ops::{Op, scene},
+    world::{CLIENTS, DUMP, RESTORE, ServerClock, World},
+};
 use crate::{SOON, key_of, ms};
 
-const CLIENTS: usize = 3;
 const CALLERS: usize = 7;
 const LEASE: u64 = 900;
 
 /// Histories that run side by side, each with a name of its own.
 const BESIDE: usize = 6;
 const CASES: u32 = 4;
-
-#[derive(Clone, Debug)]
-enum Op {
-    /// Asks; with a lease that is not renewed if one is given.
-    Ask {
-        who: usize,
-        shared: bool,
-        wait: u64,
-        fixed: Option<u64>,
-    },
-    /// Releases, cancels, or forgets a refusal.
-    Leave {
-        who: usize,
-    },
-    /// Lets a lease last for so long that what is left of it in the end is seen.
-    Extend {
-        who: usize,
-    },
-    Force,
-    LoseData,
-    /// A replica has got so far.
-    Replicate,
-    /// It is promoted.
-    FallBack,
-    CutConnections,
-    /// By so many milliseconds; back, if they are fewer than none.
-    StepClock(i64),
-    Stall(u64),
-    PublishAgain,
-    ForgetScripts,
-    Pass(u64),
-}
-
-fn op() -> impl Strategy<Value = Op> {
-    let wait = prop_oneof![Just(0_u64), Just(20), Just(60_000), Just(60_000)];
-    let fixed = proptest::option::weighted(0.3, prop_oneof![Just(15_u64), Just(60)]);
-    let asks = (0..CALLERS, proptest::bool::weighted(0.4), wait, fixed);
-    prop_oneof![
-        10 => asks.prop_map(|(who, shared, wait, fixed)| Op::Ask { who, shared, wait, fixed }),
-        8 => (0..CALLERS).prop_map(|who| Op::Leave { who }),
-        3 => (0..CALLERS).prop_map(|who| Op::Extend { who }),
-        1 => Just(Op::Force),
-        2 => Just(Op::LoseData),
-        2 => Just(Op::Replicate),
-        1 => Just(Op::FallBack),
-        2 => prop_oneof![-150_i64..-4, 5_i64..150, Just(2_000)].prop_map(Op::StepClock),
-        1 => Just(Op::CutConnections),
-        1 => (5_u64..40).prop_map(Op::Stall),
-        2 => Just(Op::PublishAgain),
-        1 => Just(Op::ForgetScripts),
-        6 => (0_u64..40).prop_map(Op::Pass),
-    ]
-}
-
-/// One thing, or a few that chance would seldom bring together.
-fn scene() -> impl Strategy<Value = Vec<Op>> {
-    let three = Just((0..CALLERS).collect::<Vec<_>>()).prop_shuffle();
-    let three = three.prop_map(|all| [all[0], all[1], all[2]]);
-    let loss = prop_oneof![Just(Op::Force), Just(Op::LoseData), Just(Op::LoseData)];
-    prop_oneof![
-        14 => op().prop_map(|op| vec![op]),
-        1 => (three.clone(), any::<bool>(), loss).prop_map(renewed_after_a_loss),
-        1 => (three.clone(), 60_i64..150).prop_map(granted_after_a_step),
-        1 => three.prop_map(granted_after_a_fall),
-    ]
-}
-
-fn asks(who: usize, shared: bool, fixed: Option<u64>) -> Op {
-    Op::Ask { who, shared, wait: 60_000, fixed }
-}
-
-/// The name is taken from one, another one has it, and the first one's renewal is due.
-fn renewed_after_a_loss(([one, two, _], shared, loss): ([usize; 3], bool, Op)) -> Vec<Op> {
-    let [first, second] = [one, two].map(|who| asks(who, shared, None));
-    let leave = [one, two].map(|who| Op::Leave { who });
-    let rest = [first, loss, second, Op::Pass(LEASE / 3 + 60)];
-    leave.into_iter().chain(rest).collect()
-}
-
-/// One hears of its grant by a push from a server whose clock was set forward since it had asked.
-fn granted_after_a_step(([one, two, three], millis): ([usize; 3], i64)) -> Vec<Op> {
-    let leave = [one, two, three].map(|who| Op::Leave { who });
-    let asks = [asks(one, false, None), asks(two, false, Some(60)), asks(three, false, None)];
-    let rest = [Op::StepClock(millis), Op::Leave { who: one }];
-    let rest = rest.into_iter().chain([70, 10, 10, 10].map(Op::Pass));
-    leave.into_iter().chain(asks).chain(rest).collect()
-}
-
-/// What one was granted is unknown to the replica that is promoted, and somebody waits for what it knows.
-fn granted_after_a_fall([one, two, three]: [usize; 3]) -> Vec<Op> {
-    let leave = |who| Op::Leave { who };
-    let known = [asks(one, false, Some(60)), asks(two, false, None), Op::Replicate];
-    let unknown = [leave(one), leave(two), asks(three, false, None), leave(three), Op::FallBack];
-    let gone = [one, two, three].into_iter().map(leave);
-    gone.chain(known).chain(unknown).chain([asks(one, false, None), Op::Pass(80)]).collect()
-}
-
-/// The last ones, with their channels.
-type Pushes = Arc<Mutex<VecDeque<(String, Vec<u8>)>>>;
-
-/// What a replica has got of a name: its keys, and when they end. Nothing if a lease would last too long.
-static DUMP: Script = Script::new(
-    "local held = redis.call('GET', KEYS[1]) or '' \
-     local ends = tonumber(string.match(held, '^!(%d+)') or 0) / 1000 \
-     ends = ends > 0 and ends or redis.call('PEXPIRETIME', KEYS[1]) \
-     if ends > redis.call('TIME')[1] * 1000 + tonumber(ARGV[1]) then return {} end \
-     local dump = {} \
-     for _, key in ipairs(KEYS) do \
-       dump[#dump + 1] = redis.call('DUMP', key) or '' \
-       dump[#dump + 1] = tostring(redis.call('PEXPIRETIME', key)) \
-     end \
-     return dump",
-);
-
-static RESTORE: Script = Script::new(
-    "redis.call('DEL', unpack(KEYS)) \
-     for index, key in ipairs(KEYS) do \
-       local dump, ends = ARGV[2 * index - 1], ARGV[2 * index] \
-       if dump ~= '' then redis.call('RESTORE', key, ends, dump, 'ABSTTL') end \
-     end \
-     return 1",
-);
-
-/// What is known of the server's clock.
-#[derive(Default)]
-struct ServerClock {
-    /// How many milliseconds it is off.
-    off: AtomicI64,
-    /// How often it was set back, and how often forward.
-    backs: AtomicI64,
-    forwards: AtomicUsize,
-    /// Fences from here on were granted after it was set forward last.
-    granted_since: AtomicI64,
-    /// The highest fence of any name.
-    top: AtomicI64,
-}
-
-impl ServerClock {
-    fn step(&self, millis: i64, server: &Single) {
-        if millis < 0 {
-            self.backs.fetch_add(1, Ordering::SeqCst);
-        } else {
-            self.granted_since.store(i64::MAX, Ordering::SeqCst);
-            self.forwards.fetch_add(1, Ordering::SeqCst);
-        }
-        let off = self.off.fetch_add(millis, Ordering::SeqCst) + millis;
-        server.set_clock(off).unwrap();
-    }
-
-    /// Notes the server's time after a step. Fences that are ahead of the clock, and those that are on their way to
-    /// whom they were granted, may be a bit higher than what was seen.
-    fn stepped(&self, now: Fence) {
-        let top = self.top.load(Ordering::SeqCst) + 1_000;
-        self.granted_since.store(now.get().max(top), Ordering::SeqCst);
-    }
-}
-
-/// The server, its clients, and what they were told.
-struct World {
-    server: Single,
-    clients: Vec<Locks>,
-    redis: Redis,
-    pushes: Pushes,
-    clock: Arc<ServerClock>,
-}
-
-impl World {
-    async fn start() -> Self {
-        let server = Single::start_with_clock().await.unwrap();
-        let connect = || Redis::builder(&server.url()).unwrap().budget(ms(1_000)).build().unwrap();
-        let locks = || Locks::builder().lease(ms(LEASE)).redis(connect());
-        let clients: Vec<_> = (0..CLIENTS).map(|_| locks()).collect();
-        for client in &clients {
-            // Each listens from here on.
-            client.lock("warm").await.unwrap().release().await;
-        }
-        let (pushes, clock) = Default::default();
-        let world = Self { redis: connect(), server, clients, pushes, clock };
-        world.record().await;
-        world
-    }
-
-    async fn record(&self) {
-        let Reply::List(channels) = self.run(&["PUBSUB", "CHANNELS"]).await else {
-            panic!("the channels")
-        };
-        assert_eq!(channels.len(), CLIENTS);
-        for channel in &channels {
-            let channel = channel.text().unwrap().to_owned();
-            let (mut heard, pushes) = (self.redis.subscribe(channel.clone()), self.pushes.clone());
-            tokio::spawn(async move {
-                while let Some(push) = heard.recv().await {
-                    if let Push::Message(message) = push {
-                        let mut pushes = pushes.lock().unwrap();
-                        pushes.push_back((channel.clone(), message));
-                        while pushes.len() > 32 {
-                            pushes.pop_front();
-                        }
-                    }
-                }
-            });
-        }
-    }
-
-    /// Histories beside this one cut its connections too.
-    async fn run(&self, command: &[&str]) -> Reply {
-        eventually(SOON, || self.server.command(command)).await.unwrap()
-    }
-
-    async fn step_clock(&self, millis: i64) {
-        self.clock.step(millis, &self.server);
-        if millis > 0 {
-            self.clock.stepped(self.time().await);
-        }
-    }
-
-    async fn cut_connections(&self) {
-        for kind in ["normal", "pubsub"] {
-            self.run(&["CLIENT", "KILL", "TYPE", kind]).await;
-        }
-    }
-
-    /// The server's time, as a fence.
-    async fn time(&self) -> Fence {
-        let time = self.run(&["TIME"]).await;
-        let part = |index: usize| time.list()[index].text().unwrap().parse::<i64>().unwrap();
-        Fence::new(part(0) * 1_000_000 + part(1))
-    }
-
-    async fn publish_again(&self) {
-        let pushes: Vec<_> = self.pushes.lock().unwrap().iter().cloned().collect();
-        for (channel, message) in pushes {
-            let mut publish = cmd("PUBLISH");
-            // Cut off in the middle: then it was not doubled.
-            _ = self.redis.call(publish.arg(channel).arg(message).clone()).await;
-        }
-    }
-}
 
 /// The fences of one name.
 #[derive(Default)]
