@@ -17,7 +17,7 @@ use crate::{
     config::RedisConfig,
     error::{Cause, RedisError},
     job::{Answer, Job, Ticket},
-    join::join,
+    join::{AT_ONCE, join},
     lane::Lane,
     link::{BATCH, Batch, ENOUGH, Identity, Link},
     place::Place,
@@ -209,7 +209,9 @@ impl Actor {
             if self.backlog.is_empty() {
                 return;
             }
-            let count = self.backlog.len().min(ENOUGH);
+            // With nothing on its way there is nothing to overlap with: calls made together go together.
+            let most = if link.is_idle() { AT_ONCE } else { ENOUGH };
+            let count = self.backlog.len().min(most);
             link.write(join(self.backlog.drain(..count)), count, &self.clock).await;
         }
     }

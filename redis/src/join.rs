@@ -90,7 +90,7 @@ fn copy<'a>(command: &mut Cmd, args: impl Iterator<Item = Arg<&'a [u8]>>) {
 }
 
 /// Calls joined at most.
-const AT_ONCE: usize = 32;
+pub(crate) const AT_ONCE: usize = 32;
 
 /// `EVALSHA`, the digest, and how many keys.
 const HEAD: usize = 3;

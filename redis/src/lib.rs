@@ -97,7 +97,7 @@
 //!
 //! One connection and one task per [`Redis`], shared by its clones and by all channels; with Sentinels one more
 //! for each of them; in a Cluster one for each node and two besides, and 256 KiB for the way of each slot. One allocation and
-//! one wake-up per command; commands queued at the same time share one write and one read, 16 at most. No timer
+//! one wake-up per command; commands queued at the same time share one write and one read, 32 at most. No timer
 //! per command.
 //!
 //! # Permissions
